@@ -1,0 +1,99 @@
+/*
+ * election: the VRRP thread. Packets and timers only: after an instance is configured there is no malloc,
+ * no netlink request, no log call, no wait. SCHED_FIFO and locked memory where permitted.
+ * control hands over complete, immutable instance configurations; the thread answers with records.
+ */
+#ifndef VIPD_AGENT_ELECTION_H
+#define VIPD_AGENT_ELECTION_H
+
+#include "agent/ring.h"
+#include "agent/switchover.h"
+#include "base/base.h"
+#include "vrrp/vrrp.h"
+
+#define ELECTION_PEERS_MAX 64
+
+/* One virtual router. Made by control, owned by election from the moment it is pushed. */
+struct election_conf {
+	uint32_t vip_id; /* control's number of the VIP, unique for the life of the process */
+	uint32_t generation; /* grows with each configuration of this vip_id */
+	struct vrrp_conf vrrp;
+	unsigned int ifindex;
+	char ifname[16];
+	struct mac mac; /* of the interface */
+	bool link_up;
+	bool has_source; /* false: fault (NoLinkLocal) until a new configuration brings one */
+	bool unicast;
+	uint8_t n_peers;
+	struct addr peers[ELECTION_PEERS_MAX]; /* unicast destinations and only accepted sources */
+	bool has_auth;
+	uint8_t auth[VRRP_AUTH_LEN];
+	uint8_t n_addrs;
+	struct addr
+		addrs[VRRP_ADDRS_MAX]; /* as advertised: IPv6 with the link-local address first */
+	uint8_t n_vips;
+	struct addr vips[16]; /* as announced by ARP or NA */
+	bool adopted; /* the address was on the interface when the agent started */
+	bool may_start; /* false: stay in Init (peers' MACs are not resolved yet) */
+};
+
+enum election_cmd_type {
+	ELECTION_SET, /* conf: new or changed instance; an identity change while active keeps both for 10 s */
+	ELECTION_REMOVE, /* vip_id: hand over, then forget; answers ELECTION_REMOVED */
+	ELECTION_HANDOVER, /* vip_id: cordon */
+	ELECTION_STOP_ALL, /* SIGTERM: hand over everything; answers ELECTION_STOPPED */
+};
+struct election_cmd {
+	enum election_cmd_type type;
+	uint32_t vip_id;
+	struct election_conf
+		*conf; /* SET: passes to election, which passes it back by ELECTION_FREE */
+};
+
+/* Counters of one instance; a copy comes with every ELECTION_COUNTERS record (once a second while changing). */
+struct election_counters {
+	uint64_t sent, received, rejected[VRRP_RX_N];
+	uint64_t addr_mismatch; /* adverts with another address list: counted, not dropped */
+	uint64_t became_active, became_backup;
+	/* lateness of our adverts against their deadline: buckets of 0.1, 0.3, 1, 3, 10, 30, 100 ms, more */
+	uint64_t late[8];
+};
+
+enum election_record_type {
+	ELECTION_ROLE, /* state changed */
+	ELECTION_PEER, /* another router is active, or its priority changed */
+	ELECTION_COUNTERS,
+	ELECTION_CONFLICT, /* a stranger uses the VRID (`source`), or the address list differs */
+	ELECTION_REMOVED,
+	ELECTION_STOPPED,
+	ELECTION_FREE, /* conf is control's again, to be freed */
+	ELECTION_SENSE, /* error of a socket call: `error` errno, told once per kind */
+};
+struct election_record {
+	enum election_record_type type;
+	uint32_t vip_id;
+	uint64_t at_ns;
+	enum vrrp_state state;
+	enum vrrp_why why;
+	struct addr source; /* the active router; CONFLICT: the stranger */
+	uint8_t priority;
+	enum vrrp_rx rx; /* CONFLICT: what was wrong */
+	int error;
+	struct election_counters counters;
+	struct election_conf *conf; /* FREE */
+};
+
+struct election;
+
+/* Starts the thread. cmds: control -> election; records: election -> control; orders, dones: switchover.
+ * All rings are borrowed and outlive the election. */
+struct election_rings {
+	struct ring *cmds, *records, *orders, *dones;
+};
+int election_start(const struct election_rings *rings, struct election **ret, struct verr *reterr);
+/* After ELECTION_STOPPED: ends and joins the thread. */
+void election_join(struct election *e);
+/* True if the thread runs with SCHED_FIFO; and whether its memory is locked. */
+bool election_is_realtime(const struct election *e);
+
+#endif

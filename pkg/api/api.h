@@ -1,0 +1,195 @@
+/*
+ * api: the objects of group vipd.io/v1alpha1 (and the two of Kubernetes that vipd reads) as C values:
+ * decode from JSON, apply defaults, validate with the path of the bad field, select by label, encode
+ * status. Pure: no file, socket, clock or log. It may allocate; everything it returns is owned.
+ *
+ * Paths are JSON paths as kubectl prints them: "spec.ports[0].healthCheck.timeoutMilliseconds".
+ */
+#ifndef VIPD_API_API_H
+#define VIPD_API_API_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+#define API_GROUP_VERSION "vipd.io/v1alpha1"
+#define API_NAME_MAX 254 /* DNS subdomain of 253 bytes and NUL */
+#define API_ADDRESSES_MAX 16
+#define API_REAL_SERVERS_MAX 256
+#define API_PORTS_MAX 32
+#define API_PRIORITIES_MAX 256
+#define API_IFNAME_MAX 16
+#define API_PATH_MAX 160
+#define API_AUTH_LEN 8
+
+/* What is wrong with an object. `path` is "" for the object as a whole. */
+struct api_problem {
+	char path[API_PATH_MAX];
+	char msg[200];
+};
+struct api_problems {
+	struct api_problem *items; /* owned, at most API_PROBLEMS_MAX */
+	size_t n;
+};
+#define API_PROBLEMS_MAX 32
+void api_problems_done(struct api_problems *p);
+
+enum api_protocol { API_TCP = 6, API_UDP = 17 }; /* IANA protocol numbers */
+enum api_scheduler {
+	API_SCHED_MH,
+	API_SCHED_RR,
+	API_SCHED_WRR,
+	API_SCHED_LC,
+	API_SCHED_WLC,
+	API_SCHED_SH,
+	API_SCHED_DH,
+	API_SCHED_SED,
+	API_SCHED_NQ,
+	API_SCHED_LBLC,
+	API_SCHED_LBLCR,
+	API_SCHED_FO,
+	API_SCHED_OVF,
+};
+const char *api_scheduler_name(enum api_scheduler s); /* the kernel's name: "mh" */
+
+enum api_preemption { API_PREEMPT, API_PREEMPT_NEVER };
+enum api_transport { API_MULTICAST, API_UNICAST };
+
+struct api_priority {
+	char node_name[API_NAME_MAX];
+	uint8_t priority; /* 3..254 */
+};
+
+struct api_real_server {
+	struct addr address;
+	uint32_t weight; /* 0..65535 */
+};
+
+enum api_check_kind { API_CHECK_TCP, API_CHECK_HTTP, API_CHECK_HTTPS };
+
+struct api_http_header {
+	char *name;
+	char *value;
+};
+
+struct api_health_check {
+	enum api_check_kind kind; /* default API_CHECK_TCP */
+	uint16_t port; /* resolved: the check's own, else the port that it checks */
+	char *path; /* HTTP: default "/"; NULL for TCP */
+	char *host; /* HTTP: Host header; NULL: the address */
+	struct api_http_header *headers;
+	size_t n_headers;
+	uint64_t period_ns; /* default 2 s; 100 ms..1 h */
+	uint64_t timeout_ns; /* default 1 s; 10 ms..60 s */
+	uint32_t failure_threshold; /* default 2; 1..100 */
+	uint32_t success_threshold; /* default 1; 1..100 */
+};
+
+struct api_port {
+	char name[64]; /* "" if not given */
+	uint16_t port; /* 1..65535 */
+	enum api_protocol protocol; /* default TCP */
+	enum api_scheduler scheduler; /* default mh */
+	bool prefer_same_node; /* trafficDistribution: PreferSameNode */
+	uint32_t persistence_s; /* 0: none; 1..86400 */
+	struct api_health_check check;
+};
+
+/* metav1.LabelSelector. No requirement at all selects everything. */
+enum api_operator { API_OP_IN, API_OP_NOT_IN, API_OP_EXISTS, API_OP_DOES_NOT_EXIST };
+struct api_requirement {
+	char *key;
+	enum api_operator op;
+	char **values;
+	size_t n_values;
+};
+struct api_selector {
+	struct api_requirement *reqs; /* matchLabels come here too, as In with one value */
+	size_t n_reqs;
+};
+
+struct api_label {
+	char *key;
+	char *value;
+};
+
+struct api_vip {
+	char name[API_NAME_MAX];
+	char uid[64]; /* "" with --manifests */
+	int64_t generation; /* 0 with --manifests */
+	int64_t created_s; /* metadata.creationTimestamp, Unix seconds; 0 with --manifests */
+	struct addr addresses[API_ADDRESSES_MAX]; /* all of one family, as listed */
+	size_t n_addresses; /* 1..16 */
+	char interface[API_IFNAME_MAX]; /* "": found by address */
+	struct api_selector node_selector;
+
+	bool has_vrid; /* explicit */
+	uint8_t vrid; /* resolved: explicit, else last byte of the first address, 0: 255 */
+	uint8_t version; /* 2 | 3 */
+	uint64_t advert_period_ns;
+	enum api_preemption preemption;
+	uint64_t preempt_delay_ns;
+	enum api_transport transport;
+	bool has_auth; /* version 2 only */
+	char auth_secret[API_NAME_MAX];
+	char auth_key[API_NAME_MAX];
+	struct api_priority *priorities;
+	size_t n_priorities;
+
+	struct api_real_server *real_servers; /* n 0: every participating node, weight 1 */
+	size_t n_real_servers;
+	struct api_port *ports;
+	size_t n_ports; /* 1..32 */
+};
+
+struct api_node {
+	char name[API_NAME_MAX];
+	char uid[64];
+	struct addr *internal_ips; /* as listed */
+	size_t n_internal_ips;
+	struct api_label *labels;
+	size_t n_labels;
+	bool unschedulable; /* cordoned */
+	bool ready; /* condition Ready is True; without that condition: true */
+};
+
+struct api_secret {
+	char namespace_[API_NAME_MAX];
+	char name[API_NAME_MAX];
+	struct api_secret_entry {
+		char *key;
+		uint8_t *bytes; /* decoded; stringData wins over data */
+		size_t len;
+	} * entries;
+	size_t n_entries;
+};
+
+/*
+ * Decoders. 0 and an owned *ret; or -EINVAL with one entry in ret_problems for each thing that is
+ * wrong (unknown field, wrong type, out of bounds, two families, ...); or -ENOMEM. Unknown fields are
+ * refused in a VirtualIP and ignored in Node and Secret. ret_problems may be NULL.
+ */
+int api_vip_decode(const json_t *object, struct api_vip **ret, struct api_problems *ret_problems);
+int api_node_decode(const json_t *object, struct api_node **ret, struct api_problems *ret_problems);
+int api_secret_decode(const json_t *object, struct api_secret **ret,
+		      struct api_problems *ret_problems);
+void api_vip_free(struct api_vip *v);
+void api_node_free(struct api_node *n);
+void api_secret_free(struct api_secret *s);
+void api_vip_free_p(struct api_vip **v);
+void api_node_free_p(struct api_node **n);
+void api_secret_free_p(struct api_secret **s);
+
+/* True if both specs mean the same (names and metadata apart). */
+bool api_vip_spec_eq(const struct api_vip *a, const struct api_vip *b);
+/* True if every requirement holds for these labels. */
+bool api_selector_matches(const struct api_selector *sel, const struct api_label *labels,
+			  size_t n_labels);
+bool api_check_eq(const struct api_health_check *a, const struct api_health_check *b);
+/* Borrowed entry or NULL. */
+const struct api_secret_entry *api_secret_get(const struct api_secret *s, const char *key);
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * ipvs: the kernel's IP virtual server over generic netlink (family "IPVS", version 1): services,
+ * destinations, time-outs, synchronisation daemons; the connection table and the daemons' message format.
+ * Decides nothing. One handle per thread: control and switchover have one each. Calls are synchronous
+ * (one request, one ack, some microseconds; a lock held by others can make it milliseconds).
+ * Never FLUSH: kube-proxy and others own services too.
+ */
+#ifndef VIPD_IPVS_IPVS_H
+#define VIPD_IPVS_IPVS_H
+
+#include "base/base.h"
+#include "plan/plan.h"
+
+struct ipvs;
+
+/* 0; or -ENOTSUP where the kernel has no IPVS (looking the family up loads the module where allowed). */
+int ipvs_open(struct ipvs **ret, struct verr *reterr);
+void ipvs_close(struct ipvs *i);
+void ipvs_close_p(struct ipvs **i);
+
+struct ipvs_info {
+	uint32_t version; /* of IPVS, as 0xMMmmpp */
+	uint32_t conn_tab_size;
+};
+int ipvs_info(struct ipvs *i, struct ipvs_info *ret, struct verr *reterr);
+
+/* Every service of the network namespace with its destinations and counters (others' too), sorted by
+ * plan_service_cmp; destinations in the kernel's order. Owned array of services with owned dests. */
+int ipvs_dump(struct ipvs *i, struct plan_service **ret, size_t *ret_n, struct verr *reterr);
+void ipvs_dump_free(struct plan_service *services, size_t n);
+
+/* Service and destination operations of plan_diff (SERVICE_*, DEST_*). Idempotent: EEXIST on add becomes
+ * a set, ENOENT or ESRCH on delete is success, a set of something that is missing becomes an add. */
+int ipvs_apply(struct ipvs *i, const struct plan_op *op, struct verr *reterr);
+/* For switchover: sets the weight of destination `dest` of service `svc`; -ENOENT if there is none. */
+int ipvs_set_weight(struct ipvs *i, const struct plan_service *svc, const struct plan_dest *dest,
+		    uint32_t weight, struct verr *reterr);
+
+struct ipvs_timeouts {
+	uint32_t tcp_s, tcp_fin_s, udp_s;
+};
+int ipvs_timeouts_get(struct ipvs *i, struct ipvs_timeouts *ret, struct verr *reterr);
+/* A value of 0 leaves that one as it is. */
+int ipvs_timeouts_set(struct ipvs *i, const struct ipvs_timeouts *t, struct verr *reterr);
+
+/* sync_id 0 in *ret: that daemon does not run. */
+int ipvs_sync_get(struct ipvs *i, struct plan_sync *ret_master, struct plan_sync *ret_backup,
+		  struct verr *reterr);
+int ipvs_sync_start(struct ipvs *i, bool master, const struct plan_sync *s, struct verr *reterr);
+int ipvs_sync_stop(struct ipvs *i, bool master, uint8_t sync_id, struct verr *reterr);
+
+/* ---- connections, to resend them to the others ---- */
+
+struct ipvs_conn {
+	uint8_t family, protocol;
+	uint16_t state; /* TCP: 1 ESTABLISHED */
+	struct addr client, vip, dest;
+	uint16_t client_port, vip_port, dest_port;
+	uint32_t expires_s;
+	bool local_origin; /* this node made it; else it came by synchronisation */
+};
+
+/* Parses one line of /proc/net/ip_vs_conn_sync. 0; -EAGAIN for the header; -EBADMSG. */
+int ipvs_conn_parse(const char *line, size_t len, struct ipvs_conn *ret);
+
+/* Reads the table piecewise: opens /proc/net/ip_vs_conn_sync; next returns 1 and *ret, 0 at the end, -errno. */
+struct ipvs_conns;
+int ipvs_conns_open(struct ipvs_conns **ret, struct verr *reterr);
+int ipvs_conns_next(struct ipvs_conns *c, struct ipvs_conn *ret);
+void ipvs_conns_close(struct ipvs_conns *c);
+
+/* Synchronisation message, protocol version 1 (linux net/netfilter/ipvs/ip_vs_sync.c). */
+#define IPVS_SYNC_PORT 8848
+#define IPVS_SYNC_MESSAGE_MAX 1472
+struct ipvs_sync_message {
+	uint8_t bytes[IPVS_SYNC_MESSAGE_MAX];
+	size_t len;
+	size_t max_len; /* MTU - 28, at most IPVS_SYNC_MESSAGE_MAX */
+	uint8_t n_conns;
+};
+void ipvs_sync_message_init(struct ipvs_sync_message *m, uint8_t sync_id, size_t max_len);
+/* False if it does not fit: send and start anew. fwmark as the kernel would tell it; timeout in seconds. */
+bool ipvs_sync_message_add(struct ipvs_sync_message *m, const struct ipvs_conn *c, uint32_t flags,
+			   uint32_t fwmark, uint32_t timeout_s);
+/* A non-blocking UDP socket for 224.0.0.81:8848 out of ifname, TTL 1, no multicast loop. fd or -errno. */
+int ipvs_sync_socket(const char *ifname, struct verr *reterr);
+
+/* The settings directory (--ipvs-sysctl-dir). Each value is read or written as text; -errno. */
+int ipvs_sysctl_read(const char *dir, const char *name, char *buf, size_t size);
+int ipvs_sysctl_write(const char *dir, const char *name, const char *value);
+bool ipvs_sysctl_writable(const char *dir);
+
+#endif

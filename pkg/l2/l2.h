@@ -1,0 +1,66 @@
+/*
+ * l2: what is sent to the segment: gratuitous ARP and unsolicited neighbour advertisements; and the raw
+ * sockets of VRRP. Builders are pure and write into the caller's buffer; senders never block. Holds no state.
+ */
+#ifndef VIPD_L2_L2_H
+#define VIPD_L2_L2_H
+
+#include "base/base.h"
+
+#define L2_FRAME_MAX 128
+
+/* A gratuitous ARP for `a` (RFC 5227 s. 3): request (target MAC 0) or reply (target MAC = sender's).
+ * A whole Ethernet frame, broadcast. Bytes written. */
+size_t l2_garp_emit(const struct addr *a, const struct mac *own, bool reply,
+		    uint8_t buf[static L2_FRAME_MAX]);
+/* Unsolicited neighbour advertisement (RFC 4861 s. 4.4; R=1 S=0 O=1 as RFC 9568 s. 6.4.2), whole frame to ff02::1.
+ * source: an address of the interface (link-local). */
+size_t l2_na_emit(const struct addr *a, const struct addr *source, const struct mac *own,
+		  uint8_t buf[static L2_FRAME_MAX]);
+
+struct l2_arp {
+	bool request;
+	struct mac sender_mac;
+	struct addr sender, target;
+};
+/* Parses an ARP packet as seen on the wire (Ethernet header included). 0 or -EBADMSG. */
+int l2_arp_parse(const uint8_t *frame, size_t len, struct l2_arp *ret);
+
+/* A packet socket for sending frames (no protocol bound, receives nothing). fd or -errno. */
+int l2_packet_socket(struct verr *reterr);
+/* Sends frames of one interface; n frames in one sendmmsg. Number sent, or -errno. */
+int l2_frames_send(int fd, unsigned int ifindex, const uint8_t (*frames)[L2_FRAME_MAX],
+		   const size_t *lens, size_t n);
+/* A packet socket that receives ARP of one interface, filtered in the kernel to replies and gratuitous
+ * requests (for conflict detection). fd or -errno. */
+int l2_arp_socket(unsigned int ifindex, struct verr *reterr);
+
+/* Receive socket for VRRP (protocol 112) of one interface and family: bound to the device, group joined
+ * (224.0.0.18 / ff02::12), own multicast not looped, TTL and destination told with each packet. fd or -errno. */
+int l2_vrrp_rx_socket(int family, unsigned int ifindex, const char *ifname, struct verr *reterr);
+/* Send socket: bound to the device, TTL/hop limit 255, TOS 0xC0, receives nothing. fd or -errno. */
+int l2_vrrp_tx_socket(int family, unsigned int ifindex, const char *ifname, struct verr *reterr);
+
+struct l2_vrrp_packet {
+	const uint8_t *msg; /* VRRP message, inside the caller's buffer */
+	size_t len;
+	struct addr src, dst;
+	uint8_t ttl;
+};
+/* Receives up to n packets without blocking. Number, 0 if none, -errno. bufs are the caller's. */
+#define L2_VRRP_BUF 512
+int l2_vrrp_receive(int fd, int family, uint8_t (*bufs)[L2_VRRP_BUF], size_t n,
+		    struct l2_vrrp_packet *ret);
+/* Parses one IPv4 packet as the raw socket gives it (header included; IP options are skipped). 0 or -EBADMSG. */
+int l2_ip4_parse(const uint8_t *buf, size_t len, struct l2_vrrp_packet *ret);
+
+struct l2_vrrp_out {
+	const uint8_t *msg;
+	size_t len;
+	struct addr src, dst;
+};
+/* Sends n messages by sendmmsg, source addresses as given. Number sent, or -errno. Never blocks. */
+int l2_vrrp_send(int fd, int family, unsigned int ifindex, const struct l2_vrrp_out *out, size_t n);
+struct addr l2_vrrp_group(int family);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * loop: a facade over sd-event, the only room that includes it. One loop per thread; nothing here is
+ * shared between threads except loop_wake_*. Handlers are short: read, parse, step, perform, re-arm.
+ * A handler that returns a negative errno is logged and its source stays on.
+ */
+#ifndef VIPD_LOOP_LOOP_H
+#define VIPD_LOOP_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+struct loop;
+struct loop_source; /* opaque; owned by who made it, freed by loop_source_free */
+
+/* Lower runs first when several are ready in one turn. */
+enum loop_priority {
+	LOOP_PRIO_VRRP = -100,
+	LOOP_PRIO_NETLINK = -50,
+	LOOP_PRIO_PROBE = -20,
+	LOOP_PRIO_NORMAL = 0,
+	LOOP_PRIO_OUTWARD = 50,
+};
+
+int loop_new(struct loop **ret, struct verr *reterr);
+void loop_free(struct loop *l);
+void loop_free_p(struct loop **l);
+/* Runs until loop_stop; returns the code given there, or -errno. */
+int loop_run(struct loop *l);
+/* One turn, waiting at most timeout_ns (UINT64_MAX: for ever). 1 if something ran, 0 if not, -errno. */
+int loop_run_once(struct loop *l, uint64_t timeout_ns);
+void loop_stop(struct loop *l, int code);
+/* The time at which this turn began (ns of CLOCK_MONOTONIC): one `now` per turn, passed down. */
+uint64_t loop_now_ns(struct loop *l);
+
+#define LOOP_IN 1u
+#define LOOP_OUT 4u
+#define LOOP_ERR 8u
+#define LOOP_HUP 16u
+typedef int (*loop_io_fn)(void *user, int fd, uint32_t events, uint64_t now_ns);
+typedef int (*loop_timer_fn)(void *user, uint64_t now_ns);
+typedef int (*loop_signal_fn)(void *user, int signo, uint64_t now_ns);
+typedef int (*loop_path_fn)(void *user, uint64_t now_ns);
+typedef int (*loop_defer_fn)(void *user, uint64_t now_ns);
+
+/* fd is borrowed and must outlive the source. events: LOOP_IN | LOOP_OUT. */
+int loop_add_io(struct loop *l, int fd, uint32_t events, enum loop_priority prio, loop_io_fn fn,
+		void *user, struct loop_source **ret);
+int loop_io_set_events(struct loop_source *s, uint32_t events);
+/* A timer, disarmed until loop_timer_set. One shot: it fires once per loop_timer_set. */
+int loop_add_timer(struct loop *l, enum loop_priority prio, loop_timer_fn fn, void *user,
+		   struct loop_source **ret);
+/* deadline_ns: absolute, CLOCK_MONOTONIC, accuracy 1 us; 0 disarms. A past one fires next turn. */
+int loop_timer_set(struct loop_source *s, uint64_t deadline_ns);
+/* signo must be blocked in all threads first (loop_block_signals). */
+int loop_add_signal(struct loop *l, int signo, loop_signal_fn fn, void *user,
+		    struct loop_source **ret);
+/* Calls fn once something below directory `path` is created, moved, written and closed, or deleted,
+ * or the directory itself is replaced (Kubernetes swaps a symbolic link). Changes may be merged. */
+int loop_add_path(struct loop *l, const char *path, loop_path_fn fn, void *user,
+		  struct loop_source **ret);
+/* Runs fn once at the end of this turn. What it frees may be in use by the caller until then. */
+int loop_defer(struct loop *l, loop_defer_fn fn, void *user);
+/* Disables and frees a source; also from within its own handler. NULL is fine. */
+void loop_source_free(struct loop_source *s);
+void loop_source_free_p(struct loop_source **s);
+
+/* Blocks SIGTERM, SIGINT, SIGHUP and SIGPIPE in the calling thread (and those that it starts). */
+void loop_block_signals(void);
+
+#endif
