@@ -10,6 +10,7 @@
 #include "base/mono.h"
 #include "base/object.h"
 #include "base/own.h"
+#include "base/utf8.h"
 #include "base/verr.h"
 #include "base/wire.h"
 

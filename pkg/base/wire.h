@@ -34,7 +34,8 @@ void wire_put_u16(struct wire_wr *w, uint16_t v);
 void wire_put_u32(struct wire_wr *w, uint32_t v);
 void wire_put_bytes(struct wire_wr *w, const void *src, size_t n);
 
-/* RFC 1071 sum of n bytes added to `sum`; fold with wire_checksum_fold (the complement, host order). */
+/* RFC 1071 sum of n bytes added to `sum`; only the last piece may have an odd n. Fold it with
+ * wire_checksum_fold (the complement, host order). */
 uint32_t wire_checksum_add(uint32_t sum, const void *bytes, size_t n);
 uint16_t wire_checksum_fold(uint32_t sum);
 

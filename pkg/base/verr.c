@@ -1,0 +1,63 @@
+#include "base/verr.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+/* Keeps the promise of one line, whatever foreign text was quoted, and of whole characters. */
+static void verr_tidy(struct verr *e, int wanted)
+{
+	size_t len = strlen(e->msg);
+
+	/* Cut short by the buffer: a character may have lost its end. */
+	if (wanted >= (int)sizeof(e->msg)) {
+		size_t valid = utf8_valid_len((const uint8_t *)e->msg, len);
+
+		if (len - valid < 4)
+			e->msg[valid] = '\0';
+	}
+	for (char *p = e->msg; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+}
+
+int verr_set(struct verr *reterr, int code, const char *fmt, ...)
+{
+	if (!reterr)
+		return -code;
+
+	/* Built aside, because an argument may be the text that is being replaced. */
+	struct verr e = {.code = code};
+	va_list ap;
+
+	va_start(ap, fmt);
+	int wanted = vsnprintf(e.msg, sizeof(e.msg), fmt, ap);
+	va_end(ap);
+	verr_tidy(&e, wanted);
+	*reterr = e;
+	return -code;
+}
+
+int verr_wrap(struct verr *reterr, int rc, const char *fmt, ...)
+{
+	if (!reterr)
+		return rc;
+
+	struct verr e = {.code = reterr->code ? reterr->code : -rc};
+	va_list ap;
+
+	va_start(ap, fmt);
+	int wanted = vsnprintf(e.msg, sizeof(e.msg), fmt, ap);
+	va_end(ap);
+	if (wanted >= 0 && (size_t)wanted < sizeof(e.msg)) {
+		size_t at = (size_t)wanted;
+
+		wanted += snprintf(e.msg + at, sizeof(e.msg) - at, ": %s",
+				   reterr->code ? reterr->msg : strerror(-rc));
+	}
+	verr_tidy(&e, wanted);
+	*reterr = e;
+	return rc;
+}
