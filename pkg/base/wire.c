@@ -27,7 +27,7 @@ uint16_t wire_u16(struct wire_rd *r)
 {
 	const uint8_t *p = take(r, 2);
 
-	return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+	return p ? (uint16_t)((unsigned int)p[0] << 8 | p[1]) : 0;
 }
 
 uint32_t wire_u32(struct wire_rd *r)
