@@ -26,7 +26,8 @@ enum health_event_type {
 	HEALTH_EV_START, /* phase: 0..2^32-1 spreads the first probe over min(period, 500 ms) */
 	HEALTH_EV_RESULT, /* the probe under way has ended; good or not, timed_out or not */
 	HEALTH_EV_TIMER, /* next_ns has come */
-	HEALTH_EV_SUSPECT, /* takeover by timeout: unhealthy now, probe at once, back by the first success */
+	HEALTH_EV_SUSPECT, /* takeover by timeout: unhealthy now, probe at once, back by the first success;
+			    * one that its checks already found unhealthy stays as it is */
 	HEALTH_EV_RECONF, /* *conf has changed */
 };
 
@@ -37,24 +38,36 @@ struct health_event {
 	bool adopted_healthy; /* START: the kernel had weight above 0: first verdict HEALTHY */
 	bool good;
 	bool timed_out;
+	bool inconclusive; /* RESULT: no attempt was made (no memory, no descriptor): counts nothing */
 };
 
 struct health {
 	enum health_verdict verdict;
 	uint32_t successes; /* consecutive */
 	uint32_t failures; /* consecutive */
+	uint32_t timeouts; /* consecutive failures by time-out */
 	bool probing; /* a probe is under way */
 	bool suspect;
-	bool gone; /* unhealthy because of time-outs: the node is away, not only the port */
+	bool gone; /* unhealthy by failure_threshold time-outs: the node is away, not only the port */
 	uint64_t next_ns; /* when to call with HEALTH_EV_TIMER; 0: not now */
+	uint64_t due_ns; /* when the last probe was due: the period counts from here; 0: none yet */
 	uint64_t since_ns; /* when the verdict was reached */
 };
 
 struct health_out {
 	bool probe; /* start a probe now (the one under way, if any, is abandoned first) */
 	bool changed; /* the verdict changed */
+	bool went_gone; /* `gone` became true; with `changed` or, after a suspicion, later */
 };
 
+/* The first probe starts within min(period, this) of START: a first result comes within a second. */
+#define HEALTH_FIRST_PROBE_NS UINT64_C(500000000)
+
+/*
+ * The first result of all decides at once; the thresholds count from then on. Probes are due every
+ * period_ns from when the last one was due, never two at a time: one that outlasts the period is
+ * followed at once by the next. While a probe is under way next_ns is 0: its end comes as a RESULT.
+ */
 void health_init(struct health *h);
 void health_step(struct health *h, const struct health_conf *conf, const struct health_event *ev,
 		 struct health_out *ret);
