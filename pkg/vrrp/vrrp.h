@@ -137,15 +137,17 @@ enum vrrp_why {
 	VRRP_WHY_HANDOVER,
 	VRRP_WHY_NO_SUCCESSOR, /* released, but nobody came */
 	VRRP_WHY_RESUME,
+	VRRP_WHY_NOBODY, /* nothing heard since the start: nobody was active, so nobody is suspect */
 };
-const char *vrrp_why_name(
-	enum vrrp_why why); /* CamelCase reason: "PeerTimeout", "PeerReleased", ... */
+/* CamelCase reason: "PeerTimeout", "PeerReleased", ... */
+const char *vrrp_why_name(enum vrrp_why why);
 
 struct vrrp_out {
 	unsigned int acts; /* enum vrrp_act bits */
 	uint64_t linger_ns; /* for VRRP_ACT_RELEASE */
 	enum vrrp_why why; /* of a change of state, else NONE */
-	bool conflict; /* this advert had our own source address, or beat us while below */
+	struct addr previous; /* who was active before this step: the suspect of VRRP_WHY_TIMEOUT */
+	bool conflict; /* another router claims the role that is ours, or has our source address */
 };
 
 /* The whole state of one virtual router. Read freely, written by vrrp_step alone. */
@@ -160,14 +162,33 @@ struct vrrp {
 	bool stopping; /* RELEASING because of STOP */
 	bool heard_zero; /* the down timer runs from a priority 0 advert */
 	bool heard_lower; /* the down timer runs although a lower priority router is active */
+	bool holding; /* BACKUP after an adopted start: the addresses are still on the interface */
+	uint8_t priority; /* as configured at the last step, to notice what VRRP_EV_RECONF changed */
+	uint64_t period_ns; /* the same */
+	uint64_t armed_ns; /* BACKUP: when the down timer was last started */
+	uint64_t heard_ns; /* BACKUP: when the active router's last advert came; 0: never */
+	uint64_t sent_ns; /* ACTIVE: when the last advert went out */
+	uint64_t answered_ns; /* ACTIVE: when a claim of another was last answered; 0: never */
+	uint64_t announced_ns; /* ACTIVE: the last VRRP_ACT_TAKE or VRRP_ACT_ANNOUNCE */
 };
 
 /* 250 ms: how long the old active node keeps an address once its successor's advert has come. */
 #define VRRP_LINGER_NS (UINT64_C(250) * NS_PER_MS)
 /* 1.5 s: the longest wait for a successor after STOP, so that the process is gone within 2 s. */
 #define VRRP_STOP_WAIT_NS (UINT64_C(1500) * NS_PER_MS)
+/* 1 s beyond the down interval: the longest wait for a successor after VRRP_EV_HANDOVER. */
+#define VRRP_HANDOVER_EXTRA_NS (UINT64_C(1000) * NS_PER_MS)
+/* 500 ms: announcements that answer another router's claims are at least this far apart. */
+#define VRRP_REANNOUNCE_NS (UINT64_C(500) * NS_PER_MS)
 
+/* To VRRP_INIT, nothing known. */
 void vrrp_init(struct vrrp *v);
+/*
+ * RFC 9568 s. 6.4 and RFC 3768 s. 6.4. A TIMER before the deadline is ignored, so is every event that a state
+ * has no use for. The shell hands over all received adverts before it acts on a deadline that has passed.
+ * Whoever is Active and hears of an event later than its own down interval after its last advert has been taken
+ * for dead: it answers VRRP_ACT_DROP, becomes Backup (VRRP_WHY_LATE) and only then looks at the event.
+ */
 void vrrp_step(struct vrrp *v, const struct vrrp_conf *conf, const struct vrrp_event *ev,
 	       struct vrrp_out *ret);
 
