@@ -1,7 +1,11 @@
 /*
  * loop: a facade over sd-event, the only room that includes it. One loop per thread; nothing here is
- * shared between threads except loop_wake_*. Handlers are short: read, parse, step, perform, re-arm.
- * A handler that returns a negative errno is logged and its source stays on.
+ * shared between threads (they wake each other by eventfds). Handlers are short: read, parse, step,
+ * perform, re-arm. A handler that returns a negative errno is logged (once, until it succeeds or fails
+ * in another way) and its source stays on: no failure takes a timer or a socket out of the loop.
+ *
+ * Every turn runs the handler of one ready source, the one of the highest priority, and then what was
+ * deferred. Functions return 0 or -errno.
  */
 #ifndef VIPD_LOOP_LOOP_H
 #define VIPD_LOOP_LOOP_H
@@ -24,9 +28,10 @@ enum loop_priority {
 };
 
 int loop_new(struct loop **ret, struct verr *reterr);
+/* What is still deferred is run first. Sources may outlive their loop, but do nothing any more. */
 void loop_free(struct loop *l);
 void loop_free_p(struct loop **l);
-/* Runs until loop_stop; returns the code given there, or -errno. */
+/* Runs until loop_stop (also an earlier one); returns the code given there, or -errno. */
 int loop_run(struct loop *l);
 /* One turn, waiting at most timeout_ns (UINT64_MAX: for ever). 1 if something ran, 0 if not, -errno. */
 int loop_run_once(struct loop *l, uint64_t timeout_ns);
@@ -44,7 +49,8 @@ typedef int (*loop_signal_fn)(void *user, int signo, uint64_t now_ns);
 typedef int (*loop_path_fn)(void *user, uint64_t now_ns);
 typedef int (*loop_defer_fn)(void *user, uint64_t now_ns);
 
-/* fd is borrowed and must outlive the source. events: LOOP_IN | LOOP_OUT. */
+/* fd is borrowed and must outlive the source. events: LOOP_IN | LOOP_OUT; 0: off, also for LOOP_ERR and
+ * LOOP_HUP, which are otherwise always reported. -EPERM: fd cannot be polled (a regular file). */
 int loop_add_io(struct loop *l, int fd, uint32_t events, enum loop_priority prio, loop_io_fn fn,
 		void *user, struct loop_source **ret);
 int loop_io_set_events(struct loop_source *s, uint32_t events);
@@ -56,8 +62,13 @@ int loop_timer_set(struct loop_source *s, uint64_t deadline_ns);
 /* signo must be blocked in all threads first (loop_block_signals). */
 int loop_add_signal(struct loop *l, int signo, loop_signal_fn fn, void *user,
 		    struct loop_source **ret);
-/* Calls fn once something below directory `path` is created, moved, written and closed, or deleted,
- * or the directory itself is replaced (Kubernetes swaps a symbolic link). Changes may be merged. */
+/*
+ * Calls fn once something in directory `path` is created, moved, written and closed, deleted, or changed
+ * in its permissions, or the directory itself appears, goes, or is replaced, by itself or by a symbolic
+ * link on the way to it (Kubernetes swaps one). It need not exist yet. Changes may be merged; there may
+ * be calls for nothing. Not seen: writes through a link out of the directory, mounts, remote writers.
+ * A relative path is taken from the working directory of now. -EMFILE, -ENOSPC: the user's inotify limit.
+ */
 int loop_add_path(struct loop *l, const char *path, loop_path_fn fn, void *user,
 		  struct loop_source **ret);
 /* Runs fn once at the end of this turn. What it frees may be in use by the caller until then. */
