@@ -215,7 +215,8 @@ static void print_row(const struct row *row, const struct text_table *t,
 		pending += (c ? GAP : 0) + (is_number(c) ? pad : 0);
 		if (n > 0) {
 			fprintf(out, "%*s", (int)pending, "");
-			text_tone(opts, row->tone[c], out);
+			if (row->tone[c] != TONE_PLAIN)
+				text_tone(opts, row->tone[c], out);
 			fputs(row->cell[c], out);
 			if (row->tone[c] != TONE_PLAIN)
 				text_tone(opts, TONE_PLAIN, out);
