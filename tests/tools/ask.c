@@ -1,0 +1,546 @@
+/*
+ * ask: a client for the lab. It counts who answers.
+ *
+ *   ask [-n 1] [-t 2000] [-i 0] [-b SOURCE] [-u] ADDRESS PORT
+ *	n connections (-u: datagrams) one after the other, i ms apart, each given t ms to connect and to read
+ *	the server's name. Prints "node01=8 node02=8 failed=0" and, for failures, their kinds; exit status 1
+ *	if one failed.
+ *   ask --watch [-t 2000] [-i 50] [-p PIDFILE] [-o FILE] ADDRESS PORT
+ *	until SIGTERM, a new connection every i ms, not waiting for the earlier ones. The line ends with
+ *	"silence=MS": the longest time without an answer.
+ *   ask --hold [-n 1] [-i 100] [-q QUIET] [-t 20000] [-p PIDFILE] [-o FILE] ADDRESS PORT
+ *	n connections to a server that echoes, kept until SIGTERM: each sends a line every i ms, the last
+ *	QUIET of them only at the start and at the end. At the end every one sends a last line and has t ms
+ *	for the answer. Prints who serves how many, "failed" (never connected), "lost" and "quiet-lost"
+ *	(reset, closed or mute at the end) and "silence=MS": the longest time that a line waited for its
+ *	answer. Exit status 1 if any failed or was lost.
+ *
+ * With -p it goes to the background once it has begun (--hold: once all connections stand).
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+#define MAX_NAMES 64
+#define MAX_CONNS 4096
+
+enum outcome {
+	OUT_ANSWERED,
+	OUT_REFUSED,
+	OUT_RESET,
+	OUT_TIMEOUT,
+	OUT_UNREACHABLE,
+	OUT_OTHER,
+	OUT_N
+};
+static const char *const outcome_names[OUT_N] = {"answered", "refused",     "reset",
+						 "timeout",  "unreachable", "other"};
+
+struct options {
+	unsigned int n, timeout_ms, interval_ms, quiet;
+	bool udp, watch, hold;
+	const char *pidfile, *report;
+	struct addrinfo *to, *source;
+};
+
+struct conn {
+	int fd; /* -1: none */
+	bool connected, dead, last_line;
+	uint64_t begun_ns; /* of the connection */
+	uint64_t waiting_since_ns; /* of the oldest line without its answer; 0: none */
+	uint64_t next_line_ns;
+	unsigned int n_sent, n_answered; /* lines */
+	char name[64];
+	size_t name_len;
+};
+
+struct tally {
+	char names[MAX_NAMES][64];
+	unsigned int counts[MAX_NAMES], n_names;
+	unsigned int outcomes[OUT_N];
+};
+
+static volatile sig_atomic_t stopping;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stopping = 1;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+static void pause_ms(unsigned int ms)
+{
+	struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+	nanosleep(&ts, NULL);
+}
+
+static void tally_name(struct tally *t, const char *name)
+{
+	unsigned int i = 0;
+	while (i < t->n_names && strcmp(t->names[i], name) < 0)
+		i++;
+	if (i == t->n_names || strcmp(t->names[i], name) != 0) {
+		if (t->n_names == MAX_NAMES)
+			return;
+		memmove(&t->names[i + 1], &t->names[i], (t->n_names - i) * sizeof t->names[0]);
+		memmove(&t->counts[i + 1], &t->counts[i], (t->n_names - i) * sizeof t->counts[0]);
+		snprintf(t->names[i], sizeof t->names[i], "%s", name);
+		t->counts[i] = 0;
+		t->n_names++;
+	}
+	t->counts[i]++;
+}
+
+static void tally_print_names(const struct tally *t, FILE *f)
+{
+	for (unsigned int i = 0; i < t->n_names; i++)
+		fprintf(f, "%s=%u ", t->names[i], t->counts[i]);
+}
+
+static unsigned int tally_failed(const struct tally *t)
+{
+	unsigned int failed = 0;
+	for (int i = OUT_ANSWERED + 1; i < OUT_N; i++)
+		failed += t->outcomes[i];
+	return failed;
+}
+
+static void tally_print_failed(const struct tally *t, FILE *f)
+{
+	fprintf(f, "failed=%u", tally_failed(t));
+	for (int i = OUT_ANSWERED + 1; i < OUT_N; i++) {
+		if (t->outcomes[i] > 0)
+			fprintf(f, " %s=%u", outcome_names[i], t->outcomes[i]);
+	}
+}
+
+static enum outcome outcome_of(int err)
+{
+	switch (err) {
+	case ECONNREFUSED:
+		return OUT_REFUSED;
+	case ECONNRESET:
+	case EPIPE:
+		return OUT_RESET;
+	case ETIMEDOUT:
+		return OUT_TIMEOUT;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EADDRNOTAVAIL:
+		return OUT_UNREACHABLE;
+	default:
+		return OUT_OTHER;
+	}
+}
+
+/* 0 or -errno; a connection in progress is a success. */
+static int conn_begin(struct conn *c, const struct options *o, uint64_t now)
+{
+	*c = (struct conn){.fd = -1, .begun_ns = now};
+	int fd = socket(o->to->ai_family, o->to->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if ((o->source && bind(fd, o->source->ai_addr, o->source->ai_addrlen) < 0) ||
+	    (connect(fd, o->to->ai_addr, o->to->ai_addrlen) < 0 && errno != EINPROGRESS) ||
+	    (o->udp && send(fd, "?\n", 2, MSG_NOSIGNAL) < 0)) {
+		int err = errno;
+		close(fd);
+		return -err;
+	}
+	c->fd = fd;
+	return 0;
+}
+
+static void conn_end(struct conn *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+/* Takes what has come. 1: the name is known; 0: go on; -errno (end of stream is ECONNRESET). */
+static int conn_read_name(struct conn *c)
+{
+	char buf[256];
+	ssize_t n = recv(c->fd, buf, sizeof buf, 0);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n == 0)
+		return -ECONNRESET;
+	for (ssize_t i = 0; i < n; i++) {
+		if (buf[i] == '\n')
+			return 1;
+		if (c->name_len < sizeof c->name - 1)
+			c->name[c->name_len++] = buf[i];
+	}
+	return 0;
+}
+
+static enum outcome ask_once(const struct options *o, char *ret_name, size_t size)
+{
+	uint64_t begun = now_ns();
+	uint64_t deadline = begun + o->timeout_ms * NS_PER_MS;
+	struct conn c;
+	int r = conn_begin(&c, o, begun);
+	while (r == 0) {
+		uint64_t now = now_ns();
+		if (now >= deadline) {
+			r = -ETIMEDOUT;
+			break;
+		}
+		struct pollfd p = {.fd = c.fd, .events = POLLIN};
+		if (poll(&p, 1, (int)((deadline - now) / NS_PER_MS) + 1) > 0)
+			r = conn_read_name(&c);
+	}
+	conn_end(&c);
+	if (r < 0)
+		return outcome_of(-r);
+	snprintf(ret_name, size, "%s", c.name);
+	return OUT_ANSWERED;
+}
+
+static int run_ask(const struct options *o, FILE *f)
+{
+	struct tally t = {0};
+	for (unsigned int i = 0; i < o->n && !stopping; i++) {
+		if (i > 0 && o->interval_ms > 0)
+			pause_ms(o->interval_ms);
+		char name[64];
+		enum outcome out = ask_once(o, name, sizeof name);
+		t.outcomes[out]++;
+		if (out == OUT_ANSWERED)
+			tally_name(&t, name);
+	}
+	tally_print_names(&t, f);
+	tally_print_failed(&t, f);
+	fprintf(f, "\n");
+	return tally_failed(&t) > 0;
+}
+
+static int run_watch(const struct options *o, FILE *f)
+{
+	static struct conn conns[MAX_CONNS];
+	static struct pollfd fds[MAX_CONNS];
+	nfds_t n = 0;
+	struct tally t = {0};
+	uint64_t next = now_ns();
+	uint64_t last_answer = next;
+	uint64_t silence = 0;
+
+	while (!stopping) {
+		uint64_t now = now_ns();
+		if (now >= next && n < MAX_CONNS) {
+			int r = conn_begin(&conns[n], o, now);
+			if (r < 0)
+				t.outcomes[outcome_of(-r)]++;
+			else
+				n++;
+			next += o->interval_ms * NS_PER_MS;
+			if (next < now)
+				next = now;
+		}
+		for (nfds_t i = 0; i < n; i++)
+			fds[i] = (struct pollfd){.fd = conns[i].fd, .events = POLLIN};
+		now = now_ns();
+		int wait = next > now ? (int)((next - now) / NS_PER_MS) + 1 : 0;
+		if (poll(fds, n, wait) < 0)
+			continue;
+		now = now_ns();
+		for (nfds_t i = n; i-- > 0;) {
+			int r = fds[i].revents ? conn_read_name(&conns[i]) : 0;
+			if (r == 0 && now - conns[i].begun_ns > o->timeout_ms * NS_PER_MS)
+				r = -ETIMEDOUT;
+			if (r == 0)
+				continue;
+			t.outcomes[r < 0 ? outcome_of(-r) : OUT_ANSWERED]++;
+			if (r > 0) {
+				tally_name(&t, conns[i].name);
+				if (now - last_answer > silence)
+					silence = now - last_answer;
+				last_answer = now;
+			}
+			conn_end(&conns[i]);
+			conns[i] = conns[--n];
+		}
+	}
+	/* A silence that has not ended counts as well. */
+	if (now_ns() - last_answer > silence)
+		silence = now_ns() - last_answer;
+	tally_print_names(&t, f);
+	tally_print_failed(&t, f);
+	fprintf(f, " silence=%llu\n", (unsigned long long)(silence / NS_PER_MS));
+	return tally_failed(&t) > 0;
+}
+
+static void hold_send_line(struct conn *c, uint64_t now)
+{
+	char line[32];
+	int len = snprintf(line, sizeof line, "%07u\n", ++c->n_sent);
+	if (send(c->fd, line, (size_t)len, MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+		c->dead = true;
+	if (c->waiting_since_ns == 0)
+		c->waiting_since_ns = now;
+}
+
+/* Lines are eight bytes each way; the answer to the oldest one that waits ends or renews the wait. */
+static void hold_read(struct conn *c, uint64_t now, uint64_t interval_ns, uint64_t *silence)
+{
+	char buf[4096];
+	ssize_t n = recv(c->fd, buf, sizeof buf, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		c->dead = true;
+		return;
+	}
+	for (ssize_t i = 0; i < n; i++)
+		c->n_answered += buf[i] == '\n';
+	if (c->waiting_since_ns == 0)
+		return;
+	if (now - c->waiting_since_ns > *silence)
+		*silence = now - c->waiting_since_ns;
+	if (c->n_answered >= c->n_sent) {
+		c->waiting_since_ns = 0;
+	} else {
+		/* The later ones were sent an interval apart, the last one before next_line_ns. */
+		uint64_t later = (uint64_t)(c->n_sent - c->n_answered) * interval_ns;
+		uint64_t since = c->next_line_ns > later ? c->next_line_ns - later : now;
+		c->waiting_since_ns = since < now ? since : now;
+	}
+}
+
+/* Opens all connections and reads the names. */
+static void hold_open(struct conn *conns, const struct options *o, struct tally *t)
+{
+	for (unsigned int i = 0; i < o->n; i++) {
+		uint64_t begun = now_ns();
+		int r = conn_begin(&conns[i], o, begun);
+		while (r == 0) {
+			struct pollfd p = {.fd = conns[i].fd, .events = POLLIN};
+			r = poll(&p, 1, 5000) == 1 ? conn_read_name(&conns[i]) : -ETIMEDOUT;
+		}
+		if (r > 0) {
+			t->outcomes[OUT_ANSWERED]++;
+			tally_name(t, conns[i].name);
+			/* The second packet of data makes a connection one that is worth telling others of. */
+			hold_send_line(&conns[i], begun);
+		} else {
+			t->outcomes[outcome_of(-r)]++;
+			conn_end(&conns[i]);
+		}
+	}
+}
+
+static bool hold_is_over(const struct conn *conns, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		if (conns[i].fd >= 0 && !conns[i].dead &&
+		    (!conns[i].last_line || conns[i].waiting_since_ns != 0))
+			return false;
+	}
+	return true;
+}
+
+static int run_hold(const struct options *o, FILE *f, struct conn *conns, struct tally *t)
+{
+	static struct pollfd fds[MAX_CONNS];
+	uint64_t interval_ns = o->interval_ms * NS_PER_MS;
+	uint64_t silence = 0;
+	uint64_t deadline = 0;
+
+	for (;;) {
+		uint64_t now = now_ns();
+		if (stopping && deadline == 0)
+			deadline = now + o->timeout_ms * NS_PER_MS;
+		if (deadline != 0 && (now > deadline || hold_is_over(conns, o->n)))
+			break;
+		uint64_t wake = now + 100 * NS_PER_MS;
+		for (unsigned int i = 0; i < o->n; i++) {
+			struct conn *c = &conns[i];
+			fds[i] = (struct pollfd){.fd = c->dead ? -1 : c->fd, .events = POLLIN};
+			if (fds[i].fd < 0)
+				continue;
+			if (deadline != 0 && !c->last_line) {
+				c->last_line = true;
+				hold_send_line(c, now);
+			} else if (deadline == 0 && i < o->n - o->quiet) {
+				if (now >= c->next_line_ns) {
+					hold_send_line(c, now);
+					c->next_line_ns = now + interval_ns;
+				}
+				if (c->next_line_ns < wake)
+					wake = c->next_line_ns;
+			}
+		}
+		int wait = wake > now ? (int)((wake - now) / NS_PER_MS) + 1 : 0;
+		if (poll(fds, o->n, wait) < 0)
+			continue;
+		now = now_ns();
+		for (unsigned int i = 0; i < o->n; i++) {
+			if (fds[i].revents)
+				hold_read(&conns[i], now, interval_ns, &silence);
+		}
+	}
+	unsigned int lost = 0;
+	unsigned int quiet_lost = 0;
+	for (unsigned int i = 0; i < o->n; i++) {
+		if (conns[i].fd < 0 || (!conns[i].dead && conns[i].waiting_since_ns == 0))
+			continue;
+		if (i < o->n - o->quiet)
+			lost++;
+		else
+			quiet_lost++;
+	}
+	tally_print_names(t, f);
+	tally_print_failed(t, f);
+	fprintf(f, " lost=%u quiet-lost=%u silence=%llu\n", lost, quiet_lost,
+		(unsigned long long)(silence / NS_PER_MS));
+	return tally_failed(t) > 0 || lost > 0 || quiet_lost > 0;
+}
+
+static struct addrinfo *resolve(const char *address, const char *port, bool udp)
+{
+	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+				       .ai_socktype = udp ? SOCK_DGRAM : SOCK_STREAM};
+	struct addrinfo *ai;
+	int r = getaddrinfo(address, port, &hints, &ai);
+	if (r != 0) {
+		fprintf(stderr, "ask: %s: %s\n", address, gai_strerror(r));
+		exit(2);
+	}
+	return ai;
+}
+
+static void go_to_background(const struct options *o)
+{
+	pid_t pid = fork();
+	if (pid < 0) {
+		perror("ask: fork");
+		exit(2);
+	}
+	if (pid > 0) {
+		FILE *f = fopen(o->pidfile, "w");
+		if (!f || fprintf(f, "%d\n", (int)pid) < 0 || fclose(f) != 0) {
+			perror(o->pidfile);
+			exit(2);
+		}
+		exit(0);
+	}
+	setsid();
+	/* Whoever reads our parent's output must see its end. */
+	if (!freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
+	    !freopen("/dev/null", "w", stderr))
+		exit(1);
+}
+
+static unsigned int number(const char *text)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+	if (*text == '\0' || *end != '\0' || v > 100000000) {
+		fprintf(stderr, "ask: not a number: %s\n", text);
+		exit(2);
+	}
+	return (unsigned int)v;
+}
+
+static void parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{"watch", no_argument, NULL, 'W'}, {"hold", no_argument, NULL, 'H'}, {0}};
+	const char *source = NULL;
+	int c;
+	*o = (struct options){.n = 1};
+	bool has_interval = false;
+	while ((c = getopt_long(argc, argv, "n:t:i:q:b:up:o:", longs, NULL)) != -1) {
+		if (c == 'n')
+			o->n = number(optarg);
+		else if (c == 't')
+			o->timeout_ms = number(optarg);
+		else if (c == 'i')
+			o->interval_ms = number(optarg), has_interval = true;
+		else if (c == 'q')
+			o->quiet = number(optarg);
+		else if (c == 'b')
+			source = optarg;
+		else if (c == 'u')
+			o->udp = true;
+		else if (c == 'p')
+			o->pidfile = optarg;
+		else if (c == 'o')
+			o->report = optarg;
+		else if (c == 'W')
+			o->watch = true;
+		else if (c == 'H')
+			o->hold = true;
+		else
+			exit(2);
+	}
+	if (argc - optind != 2 || o->n == 0 || o->n > MAX_CONNS || o->quiet > o->n) {
+		fprintf(stderr, "usage: ask [--watch | --hold] [-n N] [-t MS] [-i MS] [-q QUIET] "
+				"[-b SOURCE] "
+				"[-u] [-p PIDFILE] [-o FILE] ADDRESS PORT\n");
+		exit(2);
+	}
+	if (o->timeout_ms == 0)
+		o->timeout_ms = o->hold ? 20000 : 2000;
+	if (!has_interval)
+		o->interval_ms = o->hold ? 100 : o->watch ? 50 : 0;
+	o->to = resolve(argv[optind], argv[optind + 1], o->udp);
+	o->source = source ? resolve(source, "0", o->udp) : NULL;
+}
+
+int main(int argc, char **argv)
+{
+	static struct conn conns[MAX_CONNS];
+	struct tally held = {0};
+	struct options o;
+	parse_options(argc, argv, &o);
+	struct sigaction sa = {.sa_handler = on_signal};
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+
+	if (o.hold)
+		hold_open(conns, &o, &held);
+	if (o.pidfile)
+		go_to_background(&o);
+	/* Written at the end and renamed, so that whoever sees it sees all of it. */
+	char tmp[4096];
+	FILE *f = stdout;
+	if (o.report) {
+		snprintf(tmp, sizeof tmp, "%s.new", o.report);
+		f = fopen(tmp, "we");
+		if (!f) {
+			perror(tmp);
+			return 2;
+		}
+	}
+	int status = o.hold    ? run_hold(&o, f, conns, &held)
+		     : o.watch ? run_watch(&o, f)
+			       : run_ask(&o, f);
+	if (o.report && (fclose(f) != 0 || rename(tmp, o.report) < 0)) {
+		perror(o.report);
+		return 2;
+	}
+	return status;
+}
