@@ -32,6 +32,10 @@ void ipvs_dump_free(struct plan_service *services, size_t n);
 /* Service and destination operations of plan_diff (SERVICE_*, DEST_*). Idempotent: EEXIST on add becomes
  * a set, ENOENT or ESRCH on delete is success, a set of something that is missing becomes an add. */
 int ipvs_apply(struct ipvs *i, const struct plan_op *op, struct verr *reterr);
+/* Many at once, in order, a hundred to a system call. All are tried; returns and tells the first error.
+ * An operation that is not IPVS's is -EINVAL, and then an unspecified part was done. */
+int ipvs_apply_batch(struct ipvs *i, const struct plan_op *const *ops, size_t n,
+		     struct verr *reterr);
 /* For switchover: sets the weight of destination `dest` of service `svc`; -ENOENT if there is none. */
 int ipvs_set_weight(struct ipvs *i, const struct plan_service *svc, const struct plan_dest *dest,
 		    uint32_t weight, struct verr *reterr);
@@ -51,9 +55,27 @@ int ipvs_sync_stop(struct ipvs *i, bool master, uint8_t sync_id, struct verr *re
 
 /* ---- connections, to resend them to the others ---- */
 
+/* The kernel's numbers of TCP states. */
+enum ipvs_tcp_state {
+	IPVS_TCP_NONE,
+	IPVS_TCP_ESTABLISHED,
+	IPVS_TCP_SYN_SENT,
+	IPVS_TCP_SYN_RECV,
+	IPVS_TCP_FIN_WAIT,
+	IPVS_TCP_TIME_WAIT,
+	IPVS_TCP_CLOSE,
+	IPVS_TCP_CLOSE_WAIT,
+	IPVS_TCP_LAST_ACK,
+	IPVS_TCP_LISTEN,
+	IPVS_TCP_SYNACK,
+};
+
+/* An entry with client_port 0 is a template: it holds a client to its server (persistence). */
 struct ipvs_conn {
-	uint8_t family, protocol;
-	uint16_t state; /* TCP: 1 ESTABLISHED */
+	uint8_t family; /* of client and vip */
+	uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, or 0 for others */
+	uint16_t
+		state; /* enum ipvs_tcp_state; UDP: 0; template: 1 once it had an established connection */
 	struct addr client, vip, dest;
 	uint16_t client_port, vip_port, dest_port;
 	uint32_t expires_s;
@@ -63,7 +85,10 @@ struct ipvs_conn {
 /* Parses one line of /proc/net/ip_vs_conn_sync. 0; -EAGAIN for the header; -EBADMSG. */
 int ipvs_conn_parse(const char *line, size_t len, struct ipvs_conn *ret);
 
-/* Reads the table piecewise: opens /proc/net/ip_vs_conn_sync; next returns 1 and *ret, 0 at the end, -errno. */
+/* Reads the table piecewise, from /proc/net/ip_vs_conn_sync. next: 1 and *ret; 0 at the end; -EBADMSG for a
+ * line that it does not understand (the next call goes on behind it); else -errno. Every 4 KiB the kernel
+ * counts its way through the table anew, so a pass costs the square of the number of entries; entries that
+ * come and go meanwhile may be missed or told twice. Of the network namespace of the process. */
 struct ipvs_conns;
 int ipvs_conns_open(struct ipvs_conns **ret, struct verr *reterr);
 int ipvs_conns_next(struct ipvs_conns *c, struct ipvs_conn *ret);
@@ -75,17 +100,23 @@ void ipvs_conns_close(struct ipvs_conns *c);
 struct ipvs_sync_message {
 	uint8_t bytes[IPVS_SYNC_MESSAGE_MAX];
 	size_t len;
-	size_t max_len; /* MTU - 28, at most IPVS_SYNC_MESSAGE_MAX */
+	size_t max_len; /* interface MTU - 28, at most IPVS_SYNC_MESSAGE_MAX */
 	uint8_t n_conns;
 };
 void ipvs_sync_message_init(struct ipvs_sync_message *m, uint8_t sync_id, size_t max_len);
-/* False if it does not fit: send and start anew. fwmark as the kernel would tell it; timeout in seconds. */
+/* Flags of an entry, as the kernel numbers them. */
+#define IPVS_CONN_DROUTE 0x3u
+#define IPVS_CONN_NOOUTPUT 0x80u
+#define IPVS_CONN_TEMPLATE 0x1000u
+/* False if it does not fit: send and start anew. The receiver's entry then expires after timeout_s, and it
+ * takes the forwarding method from its own destination; that in flags counts only where it has none. */
 bool ipvs_sync_message_add(struct ipvs_sync_message *m, const struct ipvs_conn *c, uint32_t flags,
 			   uint32_t fwmark, uint32_t timeout_s);
 /* A non-blocking UDP socket for 224.0.0.81:8848 out of ifname, TTL 1, no multicast loop. fd or -errno. */
 int ipvs_sync_socket(const char *ifname, struct verr *reterr);
 
-/* The settings directory (--ipvs-sysctl-dir). Each value is read or written as text; -errno. */
+/* The settings directory (--ipvs-sysctl-dir). Each value is read or written as text, several numbers with
+ * one blank between; 0 or -errno. */
 int ipvs_sysctl_read(const char *dir, const char *name, char *buf, size_t size);
 int ipvs_sysctl_write(const char *dir, const char *name, const char *value);
 bool ipvs_sysctl_writable(const char *dir);
