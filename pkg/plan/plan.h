@@ -91,7 +91,8 @@ const char *plan_reason_name(enum plan_reason r);
 
 struct plan_member { /* a participating node */
 	const char *name; /* borrowed from objects */
-	struct addr address; /* its address on the VIP's segment, else its first of the family */
+	/* its address on the VIP's segment, else its first of the family; unset: not known here */
+	struct addr address;
 	uint8_t priority; /* 1..254 */
 	bool cordoned, ready, self;
 };
@@ -108,10 +109,12 @@ struct plan_vip {
 	const struct api_vip *vip; /* borrowed from objects */
 	enum plan_reason refused; /* PLAN_OK: run (as router or as real server only) */
 	enum plan_reason fault; /* PLAN_NO_LINK_LOCAL, PLAN_LINK_DOWN or PLAN_OK */
-	enum plan_reason degraded; /* PLAN_OK or the first of the Degraded reasons */
-	char message[200]; /* for people; names a free number or address where there is one */
-	bool routes; /* takes part in VRRP */
-	bool serves; /* is a real server */
+	enum plan_reason degraded; /* PLAN_OK, NO_IPVS, else NOT_ON_LINK, else STRICT_RP_FILTER */
+	/* for people: of the refusal, else the fault, else what is degraded; names the field or thing, its
+	 * value and the cure, with a free number where one is needed */
+	char message[200];
+	bool routes; /* takes part in VRRP; false if refused */
+	bool serves; /* is a real server; false if refused */
 	unsigned int ifindex;
 	char ifname[API_IFNAME_MAX];
 	struct addr
@@ -122,7 +125,7 @@ struct plan_vip {
 	uint8_t auth[API_AUTH_LEN]; /* zero-filled */
 	bool others_ready; /* another participating node is Ready and not cordoned */
 	bool cordoned; /* this node is */
-	struct plan_member *members; /* sorted by name */
+	struct plan_member *members; /* sorted by name; also of a refused one */
 	size_t n_members;
 	struct plan_server
 		*servers; /* sorted by address: the order of destinations on every node */
@@ -147,8 +150,10 @@ struct plan_target {
 	struct addr address;
 	const struct api_health_check *check;
 };
-/* Sorted by address, port, then check. Owned array. */
+/* Sorted by plan_target_cmp. Owned array. Every real server that this node may ever direct to. */
 int plan_targets(const struct plan *p, struct plan_target **ret, size_t *ret_n);
+/* By address, port, then everything else that a check says; 0 for equal checks of different VIPs. */
+int plan_target_cmp(const struct plan_target *a, const struct plan_target *b);
 
 /* ---- 2. kernel state ---- */
 
@@ -276,7 +281,10 @@ struct plan_role {
 	struct plan_suspect *suspects; /* owned */
 	size_t n_suspects;
 };
-/* facts->neighs map link-local sources to nodes by MAC. */
+/*
+ * facts->neighs map link-local sources to nodes by MAC. A VIP that is refused gives an empty role; one that
+ * this node serves without routing gives a role that stays standby: no services, no suspects.
+ */
 int plan_role_want(const struct plan *p, size_t vip_idx, const struct plan_facts *facts,
 		   plan_verdict_fn verdict, const void *user, struct plan_role *ret);
 void plan_role_done(struct plan_role *r);
@@ -295,7 +303,8 @@ enum plan_op_type { /* also the order in which plan_diff lists them */
 		    PLAN_OP_SYNC_STOP,
 		    PLAN_OP_SYNC_START,
 		    PLAN_OP_ELEM_ADD,
-		    PLAN_OP_ELEM_DEL, /* a map element whose value changes is DEL, then ADD in the same batch */
+		    PLAN_OP_ELEM_DEL, /* but a map element whose value changes is DEL, then at once ADD,
+				       * between the other ADDs and DELs: see plan_ops_batch_end */
 		    PLAN_OP_DEST_DEL,
 		    PLAN_OP_SERVICE_DEL,
 		    PLAN_OP_ROUTE_DEL,
@@ -325,8 +334,13 @@ struct plan_ops {
 int plan_diff(const struct plan_kernel *want, const struct plan_kernel *have,
 	      const struct addr *owned, size_t n_owned, struct plan_ops *ret);
 void plan_ops_done(struct plan_ops *ops);
+/*
+ * For operations on elements: where the transaction that begins at `start` ends (index behind its last
+ * operation): at most PLAN_NFT_BATCH_MAX, and both halves of a changed value. Others: start + 1.
+ */
+size_t plan_ops_batch_end(const struct plan_ops *ops, size_t start);
 
-/* Identity comparisons, for sorting and lookups. */
+/* Identity comparisons, for sorting and lookups. Firewall-mark services come last. */
 int plan_service_cmp(const struct plan_service *a, const struct plan_service *b);
 int plan_dest_cmp(const struct plan_dest *a, const struct plan_dest *b);
 int plan_elem_cmp(const struct plan_elem *a, const struct plan_elem *b); /* key only, not value */

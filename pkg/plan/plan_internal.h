@@ -1,0 +1,114 @@
+/* plan_internal: what the files of this room share. */
+#ifndef VIPD_PLAN_PLAN_INTERNAL_H
+#define VIPD_PLAN_PLAN_INTERNAL_H
+
+#include "plan/plan.h"
+
+/* ---- plan_index.c: objects and facts, sorted for lookup ---- */
+
+struct plan_owner { /* an InternalIP and whose it is */
+	struct addr addr;
+	size_t node_idx;
+};
+
+struct plan_local { /* an address on one of this node's links */
+	struct addr addr;
+	const struct plan_link *link;
+	bool is_vip; /* a host address with a finite lifetime: only vipd makes such for a VIP */
+};
+
+struct plan_subnet {
+	struct addr net;
+	uint8_t prefix_len;
+	const struct plan_link *link;
+};
+
+struct plan_index {
+	const struct plan_objects *objects;
+	const struct plan_facts *facts;
+	const struct api_node **nodes; /* by name */
+	const struct api_node *self; /* NULL: there is no such Node */
+	struct plan_owner *owners; /* by address, then node */
+	size_t n_owners;
+	struct plan_local *locals; /* by address */
+	size_t n_locals;
+	struct plan_subnet *subnets; /* longest prefix first, then lowest ifindex */
+	size_t n_subnets;
+};
+
+int plan_index_init(struct plan_index *ix, const struct plan_objects *objects,
+		    const struct plan_facts *facts);
+void plan_index_done(struct plan_index *ix);
+/* The node that has this InternalIP, the first by name; NULL: none. */
+const struct api_node *plan_index_owner(const struct plan_index *ix, const struct addr *a);
+/* The link that has this address as its own (not as a VIP); NULL: none. */
+const struct plan_link *plan_index_local(const struct plan_index *ix, const struct addr *a);
+const struct plan_link *plan_index_link(const struct plan_index *ix, const char *name);
+/* The link whose subnet holds the address; NULL: none. */
+const struct plan_link *plan_index_segment(const struct plan_index *ix, const struct addr *a);
+bool plan_index_on_link(const struct plan_index *ix, const struct plan_link *link,
+			const struct addr *a);
+const struct api_secret *plan_index_secret(const struct plan_index *ix, const char *name);
+
+/* ---- plan_resolve.c ---- */
+
+/* What plan_new knows of a VIP while it works, beside its plan_vip; same index. */
+struct plan_work {
+	const struct plan_link *link; /* NULL: none found */
+	int64_t age_s; /* creation; 0 where the names alone decide */
+	size_t *node_idx; /* of each member, in plan_index.nodes; owned */
+	bool is_barred; /* refused for a reason that every node sees: it claims nothing */
+	bool is_selected; /* this node is a member */
+};
+
+/* A VIP's place in the order of precedence: the older first, then by name. */
+struct plan_turn {
+	int64_t age_s; /* plan_work.age_s */
+	size_t vip_idx; /* a plan is sorted by name, so this compares names */
+};
+int plan_turn_cmp(const void *a, const void *b); /* for qsort */
+
+/* Sets or replaces the refusal and its message. */
+void plan_refuse(struct plan_vip *pv, enum plan_reason why, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void plan_say(struct plan_vip *pv, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- plan_conflict.c ---- */
+
+/* An address belongs to one VirtualIP and to no node. The same answer on every node. */
+int plan_claim_addresses(const struct plan_index *ix, struct plan *p, struct plan_work *work);
+/* A VRID belongs to one VirtualIP per interface and family. */
+int plan_claim_vrids(const struct plan_index *ix, struct plan *p, const struct plan_work *work);
+
+/* ---- plan_priority.c ---- */
+
+/* Sets the priority of every member of every VIP. The same answer on every node. */
+int plan_prioritise(const struct plan_index *ix, struct plan *p, const struct plan_work *work);
+
+/* ---- plan.c ---- */
+
+uint64_t plan_hash_bytes(const void *bytes, size_t n);
+uint64_t plan_hash_mix(uint64_t x);
+
+/* ---- plan_slots.c ---- */
+
+/* Which of n servers each slot goes to, in proportion to the weights; those of weight 0 get none.
+ * seeds tell servers apart, the same on every call. False: no server has a weight. */
+bool plan_slots_fill(const uint32_t *weights, const uint64_t *seeds, size_t n,
+		     size_t ret_slots[static PLAN_SLOTS]);
+
+/* ---- plan_kernel.c ---- */
+
+/* This node holds kernel state for the VIP. */
+static inline bool plan_vip_is_held(const struct plan_vip *pv)
+{
+	return pv->routes || pv->serves;
+}
+
+/* Weights as the verdicts allow: [port_idx * n_servers + server_idx]; owned. NULL: no memory. */
+uint32_t *plan_vip_weights(const struct plan_vip *pv, plan_verdict_fn verdict, const void *user);
+/* The service of one address and port; weights: of this port. 0 or -ENOMEM. */
+int plan_service_make(const struct plan_vip *pv, const struct api_port *port, const struct addr *a,
+		      const uint32_t *weights, struct plan_service *ret);
+
+#endif
