@@ -1,0 +1,82 @@
+/* Packet sockets: sending announcements, and listening for those of others. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "l2/l2.h"
+
+#define BATCH 64
+
+int l2_packet_socket(struct verr *reterr)
+{
+	/* Protocol 0: the kernel hands it nothing, so there is nothing to drain. */
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return verr_set(reterr, errno, "packet socket");
+	return fd;
+}
+
+int l2_frames_send(int fd, unsigned int ifindex, const uint8_t (*frames)[L2_FRAME_MAX],
+		   const size_t *lens, size_t n)
+{
+	struct sockaddr_ll to = {
+		.sll_family = AF_PACKET, .sll_ifindex = (int)ifindex, .sll_halen = 6};
+	struct mmsghdr msgs[BATCH] = {0};
+	struct iovec iovs[BATCH];
+	size_t done = 0;
+
+	while (done < n) {
+		size_t batch = n - done < BATCH ? n - done : BATCH;
+		int sent;
+
+		for (size_t i = 0; i < batch; i++) {
+			/* sendmmsg only reads what iov_base points to */
+			iovs[i] =
+				(struct iovec){(void *)(uintptr_t)frames[done + i], lens[done + i]};
+			msgs[i].msg_hdr = (struct msghdr){.msg_name = &to,
+							  .msg_namelen = sizeof(to),
+							  .msg_iov = &iovs[i],
+							  .msg_iovlen = 1};
+		}
+		sent = sendmmsg(fd, msgs, (unsigned int)batch, MSG_DONTWAIT);
+		if (sent < 0)
+			return done > 0 ? (int)done : -errno;
+		done += (size_t)sent;
+	}
+	return (int)done;
+}
+
+int l2_arp_socket(unsigned int ifindex, struct verr *reterr)
+{
+	/* Replies, and requests in which sender and target are the same address. */
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 2, 4, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 28),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 38),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, L2_FRAME_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog prog = {.len = ARRAY_LEN(code), .filter = code};
+	const struct sockaddr_ll from = {.sll_family = AF_PACKET,
+					 .sll_protocol = htons(ETH_P_ARP),
+					 .sll_ifindex = (int)ifindex};
+	AUTO(fd_close_p)
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return verr_set(reterr, errno, "packet socket");
+	/* The filter first: bound, it would receive at once. */
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0)
+		return verr_set(reterr, errno, "filter of the ARP socket");
+	if (bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0)
+		return verr_set(reterr, errno, "binding the ARP socket to interface %u", ifindex);
+	return fd_steal(&fd);
+}
