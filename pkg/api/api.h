@@ -30,6 +30,7 @@ struct api_problem {
 	char path[API_PATH_MAX];
 	char msg[200];
 };
+/* Starts as {0}. */
 struct api_problems {
 	struct api_problem *items; /* owned, at most API_PROBLEMS_MAX */
 	size_t n;
@@ -54,6 +55,7 @@ enum api_scheduler {
 	API_SCHED_OVF,
 };
 const char *api_scheduler_name(enum api_scheduler s); /* the kernel's name: "mh" */
+const char *api_protocol_name(enum api_protocol p); /* "TCP", "UDP" */
 
 enum api_preemption { API_PREEMPT, API_PREEMPT_NEVER };
 enum api_transport { API_MULTICAST, API_UNICAST };
@@ -82,7 +84,16 @@ struct api_health_check {
 	char *host; /* HTTP: Host header; NULL: the address */
 	struct api_http_header *headers;
 	size_t n_headers;
-	uint64_t period_ns; /* default 2 s; 100 ms..1 h */
+	/*
+	 * From one attempt to the next; default 2 s; 100 ms..1 h. What is safe where the port is sshd's:
+	 * OpenSSH >= 9.8 (PerSourcePenalties, by its defaults) charges a source 1 s for each connection
+	 * that ends without authentication, takes 1 s off per second, and refuses the source once 15 s
+	 * have come together. A probe reads the banner and closes politely, and equal checks of several
+	 * VirtualIPs share one probe, so the default charges a node at most half of what is taken off.
+	 * Safe is what stays below one probe per second and source, all checks of one sshd together: the
+	 * default, and no period below 1 s on port 22.
+	 */
+	uint64_t period_ns;
 	uint64_t timeout_ns; /* default 1 s; 10 ms..60 s */
 	uint32_t failure_threshold; /* default 2; 1..100 */
 	uint32_t success_threshold; /* default 1; 1..100 */
@@ -107,7 +118,8 @@ struct api_requirement {
 	size_t n_values;
 };
 struct api_selector {
-	struct api_requirement *reqs; /* matchLabels come here too, as In with one value */
+	/* Sorted by key, then operator; matchLabels come here too, as In with one value. */
+	struct api_requirement *reqs;
 	size_t n_reqs;
 };
 
@@ -136,10 +148,11 @@ struct api_vip {
 	bool has_auth; /* version 2 only */
 	char auth_secret[API_NAME_MAX];
 	char auth_key[API_NAME_MAX];
-	struct api_priority *priorities;
+	struct api_priority *priorities; /* sorted by node name */
 	size_t n_priorities;
 
-	struct api_real_server *real_servers; /* n 0: every participating node, weight 1 */
+	/* Sorted by address. n 0: every participating node, weight 1. */
+	struct api_real_server *real_servers;
 	size_t n_real_servers;
 	struct api_port *ports;
 	size_t n_ports; /* 1..32 */
@@ -168,9 +181,12 @@ struct api_secret {
 };
 
 /*
- * Decoders. 0 and an owned *ret; or -EINVAL with one entry in ret_problems for each thing that is
- * wrong (unknown field, wrong type, out of bounds, two families, ...); or -ENOMEM. Unknown fields are
- * refused in a VirtualIP and ignored in Node and Secret. ret_problems may be NULL.
+ * Decoders. 0 and an owned *ret; or -EINVAL with an entry in ret_problems for each thing that is wrong
+ * (unknown field, wrong type, out of bounds, two families, ...), the first API_PROBLEMS_MAX of them; or
+ * -ENOMEM. Unknown fields are refused in a VirtualIP, metadata and status apart, and ignored in Node and
+ * Secret. ret_problems may be NULL; it is written with -EINVAL only, and what it held is not freed. Text
+ * of the object that a message quotes is cut to 64 bytes and has no control characters; the data of a
+ * Secret is never quoted.
  */
 int api_vip_decode(const json_t *object, struct api_vip **ret, struct api_problems *ret_problems);
 int api_node_decode(const json_t *object, struct api_node **ret, struct api_problems *ret_problems);
@@ -183,11 +199,14 @@ void api_vip_free_p(struct api_vip **v);
 void api_node_free_p(struct api_node **n);
 void api_secret_free_p(struct api_secret **s);
 
-/* True if both specs mean the same (names and metadata apart). */
+/* True if both specs mean the same (metadata apart). The order of realServers and priorities does not
+ * matter, that of addresses and ports does. */
 bool api_vip_spec_eq(const struct api_vip *a, const struct api_vip *b);
 /* True if every requirement holds for these labels. */
 bool api_selector_matches(const struct api_selector *sel, const struct api_label *labels,
 			  size_t n_labels);
+/* By port, then by everything else: checks that compare equal can share one probe. */
+int api_check_cmp(const struct api_health_check *a, const struct api_health_check *b);
 bool api_check_eq(const struct api_health_check *a, const struct api_health_check *b);
 /* Borrowed entry or NULL. */
 const struct api_secret_entry *api_secret_get(const struct api_secret *s, const char *key);
