@@ -1,0 +1,41 @@
+#!/bin/sh
+# A restart adopts what is there without touching it; `vipd cleanup` takes everything away, and only ours.
+. "$(dirname "$0")/../lib/lab.sh"
+lab_enter "$@"
+. "$(dirname "$0")/../lib/examples.sh"
+examples_lab node01 node02
+kernel_state()
+{
+	ip -n "$1" -o address show | sed 's/valid_lft.*//'
+	ip -n "$1" route show table all | sort
+	ip netns exec "$1" nft list ruleset
+	ip netns exec "$1" ipvsadm -Sn
+	ip netns exec "$1" ipvsadm -Ln --daemon
+	ip netns exec "$1" sh -c 'cat /proc/sys/net/ipv4/conf/eth0/arp_ignore /proc/sys/net/ipv4/conf/eth0/arp_announce'
+}
+lab_in node01 ipvsadm -A -t 10.0.0.1:80 -s rr
+lab_in node01 nft add table ip others
+kernel_state node01 >"$LAB/before"
+examples_start
+
+step "adoption"
+balanced client node01 node02
+expect "the service has counted connections" sh -c 'ip netns exec node01 ipvsadm -Ln --stats | awk "/$1:22 / { exit !(\$3 >= 8) }"' - $SSH
+lab_in node01 ipvsadm -Sn | grep -v 10.0.0.1 | sort >"$LAB/services"
+lab_agent_kill node01
+lab_agent_start node01
+sleep 3
+lab_in node01 ipvsadm -Sn | grep -v 10.0.0.1 | sort >"$LAB/services.now"
+expect "services are the same" diff "$LAB/services" "$LAB/services.now"
+expect "and still have their counts" sh -c 'ip netns exec node01 ipvsadm -Ln --stats | awk "/$1:22 / { exit !(\$3 >= 8) }"' - $SSH
+
+step "cleanup"
+lab_agent_stop node01
+lab_agent_stop node02
+expect "services stay after the end" sh -c 'ip netns exec node01 ipvsadm -Ln | grep -q "$1:22"' - $SSH
+for n in node01 node02; do
+	expect "cleanup" lab_in $n "$VIPD" cleanup --state-dir "$LAB/$n/state" --run-dir "$LAB/$n/run"
+	expect "once more" lab_in $n "$VIPD" cleanup --state-dir "$LAB/$n/state" --run-dir "$LAB/$n/run"
+done
+kernel_state node01 >"$LAB/after"
+expect "everything is as before" diff "$LAB/before" "$LAB/after"

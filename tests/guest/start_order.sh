@@ -1,0 +1,28 @@
+#!/bin/sh
+# Whoever starts first is active; the higher priority takes over when it comes, after it has listened.
+. "$(dirname "$0")/../lib/lab.sh"
+lab_enter "$@"
+. "$(dirname "$0")/../lib/examples.sh"
+examples_lab node01 node02
+
+step "node02 first"
+lab_agent_start node02
+move_to node02 25
+wait_for 5 "node01 serves already" lab_weight_is 1 node02 $SSH 22 192.168.44.51
+balanced client node01 node02
+lab_hold outside client $SSH 22 -n 8 -q 4
+lab_agent_start node01
+stays 10 "node01 listens" lab_only_active node02 $SSH
+move_to node01 30
+balanced client node01 node02
+none_lost outside
+lab_agent_stop node01
+lab_agent_stop node02
+
+step "node01 first"
+lab_agent_start node01
+move_to node01 25
+lab_agent_start node02
+wait_for 10 "checks" all_weights 1 node01 node02
+stays 10 "node02 leaves it there" lab_only_active node01 $SSH
+balanced client node01 node02
