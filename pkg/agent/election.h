@@ -13,8 +13,9 @@
 
 #define ELECTION_PEERS_MAX 64
 
-/* One virtual router. Made by control, owned by election from the moment it is pushed. */
+/* One virtual router. Made by control on the heap (calloc), owned by election from the moment it is pushed. */
 struct election_conf {
+	struct election_conf *next; /* election's own use */
 	uint32_t vip_id; /* control's number of the VIP, unique for the life of the process */
 	uint32_t generation; /* grows with each configuration of this vip_id */
 	struct vrrp_conf vrrp;
@@ -37,12 +38,20 @@ struct election_conf {
 	bool may_start; /* false: stay in Init (peers' MACs are not resolved yet) */
 };
 
+/*
+ * The identity of an instance is its VRID, version, family, interface, transport and password. A change of
+ * anything else is taken over in place. A change of the identity while active: the instance stays active, and
+ * the old identity is advertised beside the new one for ELECTION_SHADOW_NS; a backup begins anew as Backup.
+ */
 enum election_cmd_type {
-	ELECTION_SET, /* conf: new or changed instance; an identity change while active keeps both for 10 s */
-	ELECTION_REMOVE, /* vip_id: hand over, then forget; answers ELECTION_REMOVED */
+	ELECTION_SET, /* conf: new or changed instance */
+	ELECTION_REMOVE, /* vip_id: hand over, then forget; answers ELECTION_REMOVED, also for an unknown one */
 	ELECTION_HANDOVER, /* vip_id: cordon */
-	ELECTION_STOP_ALL, /* SIGTERM: hand over everything; answers ELECTION_STOPPED */
+	/* SIGTERM: hand over everything, then ELECTION_STOPPED (no ELECTION_REMOVED), within 2 s. Configurations
+	 * that come later are given back unused. */
+	ELECTION_STOP_ALL,
 };
+#define ELECTION_SHADOW_NS (10 * NS_PER_S)
 struct election_cmd {
 	enum election_cmd_type type;
 	uint32_t vip_id;
@@ -59,15 +68,26 @@ struct election_counters {
 	uint64_t late[8];
 };
 
+/*
+ * A full ring loses nothing but PEER, CONFLICT, CHECKSUM and SENSE: the others are told later, ROLE and
+ * COUNTERS as they are then.
+ */
 enum election_record_type {
-	ELECTION_ROLE, /* state changed */
-	ELECTION_PEER, /* another router is active, or its priority changed */
+	ELECTION_ROLE, /* state changed: state, why; source and priority of the active router, if known */
+	/* An advert from a source not seen before, or with another priority, or from who is active now:
+	 * source, priority. At most one per 100 ms and instance. */
+	ELECTION_PEER,
 	ELECTION_COUNTERS,
-	ELECTION_CONFLICT, /* a stranger uses the VRID (`source`), or the address list differs */
+	/* source used this VRID, but rx was wrong (version, checksum, interval, auth, peer), or its address
+	 * list differs (rx VRRP_RX_OK). At most one per cause, instance and 10 s. */
+	ELECTION_CONFLICT,
+	ELECTION_CHECKSUM, /* version 3 over IPv4: our adverts take the form of source's, csum */
 	ELECTION_REMOVED,
 	ELECTION_STOPPED,
 	ELECTION_FREE, /* conf is control's again, to be freed */
-	ELECTION_SENSE, /* error of a socket call: `error` errno, told once per kind */
+	/* A socket call failed: error (positive errno); vip_id may be 0. Once, until it succeeds again. ENOBUFS: link
+	 * events were lost, so send every instance's configuration again. */
+	ELECTION_SENSE,
 };
 struct election_record {
 	enum election_record_type type;
@@ -78,6 +98,7 @@ struct election_record {
 	struct addr source; /* the active router; CONFLICT: the stranger */
 	uint8_t priority;
 	enum vrrp_rx rx; /* CONFLICT: what was wrong */
+	enum vrrp_checksum csum; /* CHECKSUM */
 	int error;
 	struct election_counters counters;
 	struct election_conf *conf; /* FREE */
@@ -85,13 +106,15 @@ struct election_record {
 
 struct election;
 
-/* Starts the thread. cmds: control -> election; records: election -> control; orders, dones: switchover.
+/* cmds: control -> election; records: election -> control; orders, dones: switchover.
  * All rings are borrowed and outlive the election. */
 struct election_rings {
 	struct ring *cmds, *records, *orders, *dones;
 };
+/* Starts the thread, in the network namespace of the caller. */
 int election_start(const struct election_rings *rings, struct election **ret, struct verr *reterr);
-/* After ELECTION_STOPPED: ends and joins the thread. */
+/* Ends and joins the thread and frees everything. After ELECTION_STOPPED, or at any time to leave without
+ * a word to anybody. NULL is fine. */
 void election_join(struct election *e);
 /* True if the thread runs with SCHED_FIFO; and whether its memory is locked. */
 bool election_is_realtime(const struct election *e);
