@@ -14,7 +14,8 @@ int rtnl_open(struct rtnl **ret, struct verr *reterr);
 void rtnl_close(struct rtnl *r);
 void rtnl_close_p(struct rtnl **r);
 
-/* Links with addresses and settings, sorted by ifindex; owned. */
+/* Links with addresses and settings, sorted by ifindex; owned. arp_ignore, arp_announce and rp_filter are what
+ * the kernel uses: the greater of the interface's own and conf/all (read from /proc/sys; unreadable: 0). */
 int rtnl_links(struct rtnl *r, struct plan_link **ret, size_t *ret_n, struct verr *reterr);
 void rtnl_links_free(struct plan_link *links, size_t n);
 /* Interfaces of the default routes (main table, lowest metric); 0: none. */
@@ -27,11 +28,16 @@ int rtnl_neigh_probe(struct rtnl *r, unsigned int ifindex, const struct addr *a,
 		     struct verr *reterr);
 
 /* Our routes: `local ADDR dev lo table local`, protocol RTNL_PROTO. Sorted; owned. */
-#define RTNL_PROTO 76 /* 'v' - '*': ours in rt_protos; not used by any known daemon */
+#define RTNL_PROTO 76 /* 'v' - '*': no number of linux/rtnetlink.h or of iproute2's rt_protos */
+/* Metric of our IPv6 routes. The kernel gives 0 to the route of an address and nobody else, so that one goes
+ * first while the address is there; then source selection picks the VIP, which table vipd translates. */
+#define RTNL_METRIC6 1
 int rtnl_routes(struct rtnl *r, struct plan_route **ret, size_t *ret_n, struct verr *reterr);
-/* With NLM_F_CREATE alone: goes in front of the route that an address brings. Exists: success.
- * A different src: replaced make-before-break. */
+/* IPv4: with NLM_F_CREATE alone, so in front of the route that an address brings, whichever comes first.
+ * Exists: success. A different src: replaced without a moment in which there is none. IPv6 needs lo to be
+ * up and src (if set) to be an address of this host that is not tentative: else -EINVAL, try again later. */
 int rtnl_route_add(struct rtnl *r, const struct plan_route *route, struct verr *reterr);
+/* Only the route with this src (unset: any of ours for addr). Absent is success. */
 int rtnl_route_del(struct rtnl *r, const struct plan_route *route, struct verr *reterr);
 
 /*
@@ -41,11 +47,16 @@ int rtnl_route_del(struct rtnl *r, const struct plan_route *route, struct verr *
 int rtnl_addr_set(struct rtnl *r, unsigned int ifindex, const struct addr *a, uint32_t valid_s,
 		  struct verr *reterr);
 int rtnl_addr_del(struct rtnl *r, unsigned int ifindex, const struct addr *a, struct verr *reterr);
+/* Addresses of one interface, sorted by addr_cmp; owned. An interface that is not there has none. */
+int rtnl_addrs(struct rtnl *r, unsigned int ifindex, struct plan_ifaddr **ret, size_t *ret_n,
+	       struct verr *reterr);
 
-/* arp_ignore and arp_announce of one interface over netlink (IFLA_INET_CONF): NET_ADMIN is enough. */
+/* arp_ignore and arp_announce of one interface over netlink (IFLA_INET_CONF): NET_ADMIN is enough.
+ * A negative value is left as it is. */
 int rtnl_linkconf_set(struct rtnl *r, const struct plan_linkconf *c, struct verr *reterr);
 
-/* Events: joins the groups for links, addresses, routes (table local) and neighbours. */
+/* Events: joins the groups for links, addresses, routes (ours and default routes) and neighbours. A
+ * neighbour is news when it has a MAC. */
 #define RTNL_CHANGED_LINK 1u
 #define RTNL_CHANGED_ADDR 2u
 #define RTNL_CHANGED_ROUTE 4u
