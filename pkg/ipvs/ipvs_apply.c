@@ -67,9 +67,10 @@ int ipvs_apply(struct ipvs *i, const struct plan_op *op, struct verr *reterr)
 	return apply_one(i, op, reterr);
 }
 
-/* What was sent in one go: request k of it has sequence number first_seq + k. */
+/* What is sent in one go: request k of it has sequence number first_seq + k. */
 struct batch {
 	size_t len; /* bytes */
+	size_t last; /* offset of the last request */
 	uint32_t first_seq;
 	size_t n;
 	struct {
@@ -77,44 +78,20 @@ struct batch {
 		struct ipvs_request req;
 		int error;
 	} sent[IPVS_BATCH_MAX];
+	int first_error; /* of all that was done; reterr tells it */
+	struct verr *reterr;
 };
 
-static int batch_add(struct ipvs *i, struct batch *b, const struct plan_op *op,
-		     const struct ipvs_request *req, bool is_last)
+/* Notes the refusals, up to the ack of the last request. */
+static int batch_answers(struct ipvs *i, struct batch *b, struct verr *reterr)
 {
-	struct nlmsghdr *h = nlmsg_hdr(i->msg);
-	size_t room = IPVS_BATCH_MAX * IPVS_REQUEST_MAX - b->len;
-	int r = ipvs_msg_op(i->msg, i->genl, op, req, is_last ? NLM_F_ACK : 0, ++i->seq);
-
-	if (r < 0)
-		return r;
-	h->nlmsg_pid = nl_socket_get_local_port(i->sock);
-	if (NLMSG_ALIGN(h->nlmsg_len) > room)
-		return -EMSGSIZE;
-	memset(i->batch + b->len, 0, NLMSG_ALIGN(h->nlmsg_len));
-	memcpy(i->batch + b->len, h, h->nlmsg_len);
-	b->len += NLMSG_ALIGN(h->nlmsg_len);
-	if (b->n == 0)
-		b->first_seq = i->seq;
-	b->sent[b->n].op = op;
-	b->sent[b->n].req = *req;
-	b->sent[b->n].error = 0;
-	b->n++;
-	return 0;
-}
-
-/* Sends the batch and notes the refusals, up to the ack of the last request. */
-static int batch_send(struct ipvs *i, struct batch *b, struct verr *reterr)
-{
-	int r = ipvs_send(i, i->batch, b->len, reterr);
-
-	while (r >= 0) {
+	for (;;) {
 		struct ipvs_reply_walk w;
 		enum ipvs_reply kind;
+		int r = ipvs_receive(i, &w, reterr);
 
-		r = ipvs_receive(i, &w, reterr);
 		if (r < 0)
-			break;
+			return r;
 		while ((kind = ipvs_reply_next(&w)) != IPVS_REPLY_END) {
 			uint32_t idx = w.seq - b->first_seq;
 
@@ -127,15 +104,14 @@ static int batch_send(struct ipvs *i, struct batch *b, struct verr *reterr)
 				return 0;
 		}
 	}
-	return verr_wrap(reterr, r, "changing IPVS services");
 }
 
-/* Does what the refusals call for. *had_error: *reterr is taken by an earlier one. */
-static int batch_mend(struct ipvs *i, const struct batch *b, int first_error, struct verr *reterr)
+/* Does what the refusals call for. */
+static void batch_mend(struct ipvs *i, struct batch *b)
 {
 	for (size_t k = 0; k < b->n; k++) {
 		struct plan_op now = *b->sent[k].op;
-		struct verr *e = first_error == 0 ? reterr : NULL;
+		struct verr *e = b->first_error == 0 ? b->reterr : NULL;
 		int r = 0;
 
 		if (b->sent[k].error == 0)
@@ -150,41 +126,101 @@ static int batch_mend(struct ipvs *i, const struct batch *b, int first_error, st
 			r = op_failed(&now, b->sent[k].error, e);
 			break;
 		}
-		if (r < 0 && first_error == 0)
-			first_error = r;
+		if (r < 0 && b->first_error == 0)
+			b->first_error = r;
 	}
-	return first_error;
+}
+
+/* Sends what there is. An error means that the kernel cannot be talked to. */
+static int batch_flush(struct ipvs *i, struct batch *b)
+{
+	struct verr *e = b->first_error == 0 ? b->reterr : NULL;
+	struct nlmsghdr last;
+	int r;
+
+	if (b->n == 0)
+		return 0;
+	memcpy(&last, i->batch + b->last, sizeof(last));
+	last.nlmsg_flags |= NLM_F_ACK;
+	memcpy(i->batch + b->last, &last, sizeof(last));
+	r = ipvs_send(i, i->batch, b->len, e);
+	if (r == 0)
+		r = batch_answers(i, b, e);
+	if (r < 0)
+		return verr_wrap(e, r, "changing IPVS services");
+	batch_mend(i, b);
+	b->len = b->n = 0;
+	return 0;
+}
+
+static int batch_push(struct ipvs *i, struct batch *b, const struct plan_op *op,
+		      const struct ipvs_request *req)
+{
+	struct nlmsghdr *h = nlmsg_hdr(i->msg);
+	int r = b->n == IPVS_BATCH_MAX ? batch_flush(i, b) : 0;
+
+	if (r < 0)
+		return r;
+	r = ipvs_msg_op(i->msg, i->genl, op, req, 0, ++i->seq);
+	if (r < 0)
+		return verr_set(b->first_error == 0 ? b->reterr : NULL, -r, "IPVS request");
+	h->nlmsg_pid = nl_socket_get_local_port(i->sock);
+	if (b->n == 0)
+		b->first_seq = i->seq;
+	b->last = b->len;
+	/* An aligned length fits: the buffer has IPVS_REQUEST_MAX for each. */
+	memset(i->batch + b->len, 0, NLMSG_ALIGN(h->nlmsg_len));
+	memcpy(i->batch + b->len, h, h->nlmsg_len);
+	b->len += NLMSG_ALIGN(h->nlmsg_len);
+	b->sent[b->n].op = op;
+	b->sent[b->n].req = *req;
+	b->sent[b->n].error = 0;
+	b->n++;
+	return 0;
+}
+
+/*
+ * mh builds its table of 4093 slots anew with each destination that it gets. So a new service gets its
+ * destinations first, without a scheduler (it refuses connections as long, as one without destinations
+ * does), and the scheduler at the end.
+ */
+static bool is_scheduler_late(const struct plan_op *op)
+{
+	return op->type == PLAN_OP_SERVICE_ADD && strcmp(op->service.scheduler, "mh") == 0;
+}
+
+static int push_all(struct ipvs *i, struct batch *b, const struct plan_op *const *ops, size_t n)
+{
+	struct ipvs_request schedule = {.cmd = IPVS_CMD_SET_SERVICE};
+	int r = 0;
+
+	for (size_t k = 0; k < n && r == 0; k++) {
+		struct ipvs_request reqs[2];
+		int n_reqs = ipvs_requests_of_op(ops[k], reqs);
+
+		if (is_scheduler_late(ops[k]))
+			reqs[0].no_scheduler = reqs[0].may_exist = true;
+		for (int q = 0; q < n_reqs && r == 0; q++)
+			r = batch_push(i, b, ops[k], &reqs[q]);
+	}
+	for (size_t k = 0; k < n && r == 0; k++)
+		if (is_scheduler_late(ops[k]))
+			r = batch_push(i, b, ops[k], &schedule);
+	return r < 0 ? r : batch_flush(i, b);
 }
 
 int ipvs_apply_batch(struct ipvs *i, const struct plan_op *const *ops, size_t n,
 		     struct verr *reterr)
 {
-	struct batch b = {0};
-	int first_error = 0;
+	struct batch b = {.reterr = reterr};
+	struct ipvs_request reqs[2];
+	int r;
 
-	for (size_t k = 0; k < n; k++) {
-		struct ipvs_request reqs[2];
-		int n_reqs = ipvs_requests_of_op(ops[k], reqs);
-
-		if (n_reqs < 0)
+	for (size_t k = 0; k < n; k++)
+		if (ipvs_requests_of_op(ops[k], reqs) < 0)
 			return verr_set(reterr, EINVAL, "not an IPVS operation");
-		for (int q = 0; q < n_reqs; q++) {
-			/* Full when the next operation's two requests might not fit. */
-			bool is_last = q == n_reqs - 1 && (k == n - 1 || b.n + 3 > IPVS_BATCH_MAX);
-			int r = batch_add(i, &b, ops[k], &reqs[q], is_last);
-
-			if (r < 0)
-				return verr_set(reterr, -r, "IPVS request");
-			if (!is_last)
-				continue;
-			r = batch_send(i, &b, first_error == 0 ? reterr : NULL);
-			if (r < 0)
-				return first_error < 0 ? first_error : r;
-			first_error = batch_mend(i, &b, first_error, reterr);
-			b = (struct batch){0};
-		}
-	}
-	return first_error;
+	r = push_all(i, &b, ops, n);
+	return b.first_error < 0 ? b.first_error : r;
 }
 
 int ipvs_set_weight(struct ipvs *i, const struct plan_service *svc, const struct plan_dest *dest,

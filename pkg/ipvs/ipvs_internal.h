@@ -18,6 +18,7 @@ struct ipvs_request {
 	uint8_t cmd; /* IPVS_CMD_* */
 	uint32_t weight; /* of the destination, in its place */
 	bool may_exist; /* a request that follows says the same: EEXIST is no error */
+	bool no_scheduler; /* NEW_SERVICE: a request that follows names the scheduler */
 };
 
 /* Number of requests written to ret: 1 or 2. -EINVAL for an operation that is not IPVS's. A destination

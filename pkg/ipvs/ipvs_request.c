@@ -9,6 +9,8 @@
 
 #include "ipvs/ipvs_internal.h"
 
+#define NO_SCHEDULER "none" /* the kernel's name for it */
+
 int ipvs_requests_of_op(const struct plan_op *op, struct ipvs_request ret[static 2])
 {
 	struct ipvs_request req = {.weight = op->dest.weight};
@@ -61,6 +63,8 @@ enum ipvs_remedy ipvs_remedy_of(const struct ipvs_request *req, int error,
 	case IPVS_CMD_NEW_SERVICE:
 		if (error != EEXIST)
 			return IPVS_REMEDY_FAIL;
+		if (req->may_exist)
+			return IPVS_REMEDY_IGNORE;
 		*ret_retry = PLAN_OP_SERVICE_SET;
 		return IPVS_REMEDY_RETRY;
 	case IPVS_CMD_SET_SERVICE:
@@ -111,7 +115,8 @@ static bool put_addr(struct nl_msg *m, int type, const struct addr *a)
 	return nla_put(m, type, sizeof(a->bytes), a->bytes) == 0;
 }
 
-static bool put_service(struct nl_msg *m, const struct plan_service *s, bool is_full)
+/* scheduler NULL: identity only */
+static bool put_service(struct nl_msg *m, const struct plan_service *s, const char *scheduler)
 {
 	struct nlattr *nest = nla_nest_start(m, IPVS_CMD_ATTR_SERVICE);
 	bool ok = nest != NULL && nla_put_u16(m, IPVS_SVC_ATTR_AF, s->family) == 0;
@@ -123,13 +128,13 @@ static bool put_service(struct nl_msg *m, const struct plan_service *s, bool is_
 		ok = ok && put_addr(m, IPVS_SVC_ATTR_ADDR, &s->addr);
 		ok = ok && nla_put_u16(m, IPVS_SVC_ATTR_PORT, htons(s->port)) == 0;
 	}
-	if (is_full) {
+	if (scheduler) {
 		/* The mask is complete: flags that are not named are cleared. */
 		struct ip_vs_flags flags = {.flags = s->flags, .mask = UINT32_MAX};
 		/* One client is one address: persistence never groups neighbours. */
 		uint32_t netmask = s->family == AF_INET6 ? 128 : htonl(UINT32_MAX);
 
-		ok = ok && nla_put_string(m, IPVS_SVC_ATTR_SCHED_NAME, s->scheduler) == 0;
+		ok = ok && nla_put_string(m, IPVS_SVC_ATTR_SCHED_NAME, scheduler) == 0;
 		ok = ok && nla_put(m, IPVS_SVC_ATTR_FLAGS, sizeof(flags), &flags) == 0;
 		ok = ok && nla_put_u32(m, IPVS_SVC_ATTR_TIMEOUT, s->timeout_s) == 0;
 		ok = ok && nla_put_u32(m, IPVS_SVC_ATTR_NETMASK, netmask) == 0;
@@ -165,11 +170,14 @@ int ipvs_msg_op(struct nl_msg *m, int genl, const struct plan_op *op,
 	bool is_service = req->cmd == IPVS_CMD_NEW_SERVICE || req->cmd == IPVS_CMD_SET_SERVICE;
 	bool has_dest = req->cmd == IPVS_CMD_NEW_DEST || req->cmd == IPVS_CMD_SET_DEST ||
 			req->cmd == IPVS_CMD_DEL_DEST;
+	const char *scheduler = NULL;
 	int r = msg_begin(m, genl, req->cmd, nl_flags | NLM_F_REQUEST, seq);
 
 	if (r < 0)
 		return r;
-	if (!put_service(m, &op->service, is_service))
+	if (is_service)
+		scheduler = req->no_scheduler ? NO_SCHEDULER : op->service.scheduler;
+	if (!put_service(m, &op->service, scheduler))
 		return -EMSGSIZE;
 	if (has_dest &&
 	    !put_dest(m, &op->service, &op->dest, req->weight, req->cmd != IPVS_CMD_DEL_DEST))
@@ -183,7 +191,7 @@ int ipvs_msg_get_dests(struct nl_msg *m, int genl, const struct plan_service *sv
 
 	if (r < 0)
 		return r;
-	return put_service(m, svc, false) ? 0 : -EMSGSIZE;
+	return put_service(m, svc, NULL) ? 0 : -EMSGSIZE;
 }
 
 int ipvs_msg_timeouts(struct nl_msg *m, int genl, const struct ipvs_timeouts *t, uint32_t seq)
