@@ -101,19 +101,27 @@ expect_not()
 	note "$lab_what"
 }
 
-# wait_for SECONDS DESCRIPTION COMMAND...: tries until COMMAND succeeds.
-wait_for()
+# within SECONDS COMMAND...: tries until COMMAND succeeds; how long it took is in LAB_WAITED_MS.
+within()
 {
-	lab_limit=$1 lab_what=$2
-	shift 2
+	lab_limit=$1
+	shift
 	lab_t0=$(lab_now_ms)
 	until "$@" >/dev/null 2>&1; do
-		if [ $(($(lab_now_ms) - lab_t0)) -ge $((lab_limit * 1000)) ]; then
-			fail "not within $lab_limit s: $lab_what ($*)"
-		fi
+		LAB_WAITED_MS=$(($(lab_now_ms) - lab_t0))
+		[ $LAB_WAITED_MS -lt $((lab_limit * 1000)) ] || return 1
 		sleep 0.1
 	done
-	note "$lab_what ($(lab_seconds $(($(lab_now_ms) - lab_t0))) s)"
+	LAB_WAITED_MS=$(($(lab_now_ms) - lab_t0))
+}
+
+# wait_for SECONDS DESCRIPTION COMMAND...
+wait_for()
+{
+	lab_seconds=$1 lab_what=$2
+	shift 2
+	within "$lab_seconds" "$@" || fail "not within $lab_seconds s: $lab_what ($*)"
+	note "$lab_what ($(seconds "$LAB_WAITED_MS") s)"
 }
 
 # stays SECONDS DESCRIPTION COMMAND...: COMMAND must succeed all the time.
@@ -129,7 +137,8 @@ stays()
 	note "$lab_what, for $lab_limit s"
 }
 
-lab_seconds()
+# seconds MILLISECONDS: 3.6
+seconds()
 {
 	printf '%d.%d' $(($1 / 1000)) $(($1 % 1000 / 100))
 }
@@ -408,6 +417,14 @@ lab_hold()
 	lab_name=$1 lab_ns=$2 lab_to=$3 lab_port=$4
 	shift 4
 	lab_in "$lab_ns" ask --hold "$@" -p "$LAB/$lab_name.pid" -o "$LAB/$lab_name.out" "$lab_to" "$lab_port"
+}
+
+# lab_peek NAME: the report of kept connections as it stands; they go on.
+lab_peek()
+{
+	rm -f "$LAB/$1.out"
+	kill -USR1 "$(cat "$LAB/$1.pid")"
+	within 5 [ -e "$LAB/$1.out" ] && cat "$LAB/$1.out"
 }
 
 # field KEY LINE: the number behind KEY= in a report, 0 without one.

@@ -1,19 +1,20 @@
 /*
  * ask: a client for the lab. It counts who answers.
  *
- *   ask [-n 1] [-t 2000] [-i 0] [-b SOURCE] [-u] ADDRESS PORT
+ *   ask [-n 1] [-t 2000] [-i 0] [-b SOURCE] [-u] [-s] ADDRESS PORT
  *	n connections (-u: datagrams) one after the other, i ms apart, each given t ms to connect and to read
  *	the server's name. Prints "node01=8 node02=8 failed=0" and, for failures, their kinds; exit status 1
- *	if one failed.
+ *	if one failed. -s prints the answers one by one before that.
  *   ask --watch [-t 2000] [-i 50] [-p PIDFILE] [-o FILE] ADDRESS PORT
  *	until SIGTERM, a new connection every i ms, not waiting for the earlier ones. The line ends with
  *	"silence=MS": the longest time without an answer.
- *   ask --hold [-n 1] [-i 100] [-q QUIET] [-t 20000] [-p PIDFILE] [-o FILE] ADDRESS PORT
+ *   ask --hold [-n 1] [-i 100] [-q QUIET] [-w NAME] [-t 20000] [-p PIDFILE] [-o FILE] ADDRESS PORT
  *	n connections to a server that echoes, kept until SIGTERM: each sends a line every i ms, the last
  *	QUIET of them only at the start and at the end. At the end every one sends a last line and has t ms
  *	for the answer. Prints who serves how many, "failed" (never connected), "lost" and "quiet-lost"
  *	(reset, closed or mute at the end) and "silence=MS": the longest time that a line waited for its
- *	answer. Exit status 1 if any failed or was lost.
+ *	answer. Exit status 1 if any failed or was lost. -w NAME keeps connections to that server only. At
+ *	SIGUSR1 it writes the report as it stands, where "lost" is who has waited for more than a second.
  *
  * With -p it goes to the background once it has begun (--hold: once all connections stand).
  */
@@ -51,8 +52,8 @@ static const char *const outcome_names[OUT_N] = {"answered", "refused",     "res
 
 struct options {
 	unsigned int n, timeout_ms, interval_ms, quiet;
-	bool udp, watch, hold;
-	const char *pidfile, *report;
+	bool udp, watch, hold, sequence;
+	const char *pidfile, *report, *want;
 	struct addrinfo *to, *source;
 };
 
@@ -74,11 +75,14 @@ struct tally {
 };
 
 static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t reporting;
 
 static void on_signal(int sig)
 {
-	(void)sig;
-	stopping = 1;
+	if (sig == SIGUSR1)
+		reporting = 1;
+	else
+		stopping = 1;
 }
 
 static uint64_t now_ns(void)
@@ -196,6 +200,35 @@ static int conn_read_name(struct conn *c)
 	return 0;
 }
 
+/* A report in a file is written aside and renamed, so that whoever sees it sees all of it. */
+static FILE *report_open(const struct options *o)
+{
+	if (!o->report)
+		return stdout;
+	char tmp[4096];
+	snprintf(tmp, sizeof tmp, "%s.new", o->report);
+	FILE *f = fopen(tmp, "we");
+	if (!f) {
+		perror(tmp);
+		exit(2);
+	}
+	return f;
+}
+
+static void report_close(const struct options *o, FILE *f)
+{
+	if (!o->report) {
+		fflush(f);
+		return;
+	}
+	char tmp[4096];
+	snprintf(tmp, sizeof tmp, "%s.new", o->report);
+	if (fclose(f) != 0 || rename(tmp, o->report) < 0) {
+		perror(o->report);
+		exit(2);
+	}
+}
+
 static enum outcome ask_once(const struct options *o, char *ret_name, size_t size)
 {
 	uint64_t begun = now_ns();
@@ -219,8 +252,9 @@ static enum outcome ask_once(const struct options *o, char *ret_name, size_t siz
 	return OUT_ANSWERED;
 }
 
-static int run_ask(const struct options *o, FILE *f)
+static int run_ask(const struct options *o)
 {
+	FILE *f = report_open(o);
 	struct tally t = {0};
 	for (unsigned int i = 0; i < o->n && !stopping; i++) {
 		if (i > 0 && o->interval_ms > 0)
@@ -230,14 +264,19 @@ static int run_ask(const struct options *o, FILE *f)
 		t.outcomes[out]++;
 		if (out == OUT_ANSWERED)
 			tally_name(&t, name);
+		if (o->sequence)
+			fprintf(f, "%s ", out == OUT_ANSWERED ? name : outcome_names[out]);
 	}
+	if (o->sequence)
+		fprintf(f, "\n");
 	tally_print_names(&t, f);
 	tally_print_failed(&t, f);
 	fprintf(f, "\n");
+	report_close(o, f);
 	return tally_failed(&t) > 0;
 }
 
-static int run_watch(const struct options *o, FILE *f)
+static int run_watch(const struct options *o)
 {
 	static struct conn conns[MAX_CONNS];
 	static struct pollfd fds[MAX_CONNS];
@@ -286,9 +325,11 @@ static int run_watch(const struct options *o, FILE *f)
 	/* A silence that has not ended counts as well. */
 	if (now_ns() - last_answer > silence)
 		silence = now_ns() - last_answer;
+	FILE *f = report_open(o);
 	tally_print_names(&t, f);
 	tally_print_failed(&t, f);
 	fprintf(f, " silence=%llu\n", (unsigned long long)(silence / NS_PER_MS));
+	report_close(o, f);
 	return tally_failed(&t) > 0;
 }
 
@@ -329,25 +370,37 @@ static void hold_read(struct conn *c, uint64_t now, uint64_t interval_ns, uint64
 	}
 }
 
+/* 1: connected, the name is known; -errno otherwise. */
+static int hold_open_one(struct conn *c, const struct options *o)
+{
+	int r = conn_begin(c, o, now_ns());
+	while (r == 0) {
+		struct pollfd p = {.fd = c->fd, .events = POLLIN};
+		r = poll(&p, 1, 5000) == 1 ? conn_read_name(c) : -ETIMEDOUT;
+	}
+	if (r < 0)
+		conn_end(c);
+	return r;
+}
+
 /* Opens all connections and reads the names. */
 static void hold_open(struct conn *conns, const struct options *o, struct tally *t)
 {
+	unsigned int tries_left = o->n * 20;
 	for (unsigned int i = 0; i < o->n; i++) {
-		uint64_t begun = now_ns();
-		int r = conn_begin(&conns[i], o, begun);
-		while (r == 0) {
-			struct pollfd p = {.fd = conns[i].fd, .events = POLLIN};
-			r = poll(&p, 1, 5000) == 1 ? conn_read_name(&conns[i]) : -ETIMEDOUT;
-		}
-		if (r > 0) {
-			t->outcomes[OUT_ANSWERED]++;
-			tally_name(t, conns[i].name);
-			/* The second packet of data makes a connection one that is worth telling others of. */
-			hold_send_line(&conns[i], begun);
-		} else {
-			t->outcomes[outcome_of(-r)]++;
+		int r = hold_open_one(&conns[i], o);
+		while (r > 0 && o->want && strcmp(conns[i].name, o->want) != 0) {
 			conn_end(&conns[i]);
+			r = tries_left-- > 0 ? hold_open_one(&conns[i], o) : -ECONNREFUSED;
 		}
+		if (r < 0) {
+			t->outcomes[outcome_of(-r)]++;
+			continue;
+		}
+		t->outcomes[OUT_ANSWERED]++;
+		tally_name(t, conns[i].name);
+		/* The second packet of data makes a connection one that is worth telling others of. */
+		hold_send_line(&conns[i], now_ns());
 	}
 }
 
@@ -361,7 +414,30 @@ static bool hold_is_over(const struct conn *conns, unsigned int n)
 	return true;
 }
 
-static int run_hold(const struct options *o, FILE *f, struct conn *conns, struct tally *t)
+/* Who has waited for longer than `patience` is lost. */
+static bool hold_report(const struct options *o, FILE *f, const struct conn *conns,
+			const struct tally *t, uint64_t patience, uint64_t silence)
+{
+	uint64_t now = now_ns();
+	unsigned int lost[2] = {0};
+	for (unsigned int i = 0; i < o->n; i++) {
+		const struct conn *c = &conns[i];
+		if (c->fd < 0)
+			continue;
+		uint64_t waited = c->waiting_since_ns != 0 ? now - c->waiting_since_ns : 0;
+		if (waited > silence)
+			silence = waited;
+		if (c->dead || waited > patience)
+			lost[i >= o->n - o->quiet]++;
+	}
+	tally_print_names(t, f);
+	tally_print_failed(t, f);
+	fprintf(f, " lost=%u quiet-lost=%u silence=%llu\n", lost[0], lost[1],
+		(unsigned long long)(silence / NS_PER_MS));
+	return tally_failed(t) == 0 && lost[0] == 0 && lost[1] == 0;
+}
+
+static int run_hold(const struct options *o, struct conn *conns, const struct tally *t)
 {
 	static struct pollfd fds[MAX_CONNS];
 	uint64_t interval_ns = o->interval_ms * NS_PER_MS;
@@ -374,6 +450,12 @@ static int run_hold(const struct options *o, FILE *f, struct conn *conns, struct
 			deadline = now + o->timeout_ms * NS_PER_MS;
 		if (deadline != 0 && (now > deadline || hold_is_over(conns, o->n)))
 			break;
+		if (reporting) {
+			reporting = 0;
+			FILE *f = report_open(o);
+			hold_report(o, f, conns, t, 1000 * NS_PER_MS, silence);
+			report_close(o, f);
+		}
 		uint64_t wake = now + 100 * NS_PER_MS;
 		for (unsigned int i = 0; i < o->n; i++) {
 			struct conn *c = &conns[i];
@@ -401,21 +483,10 @@ static int run_hold(const struct options *o, FILE *f, struct conn *conns, struct
 				hold_read(&conns[i], now, interval_ns, &silence);
 		}
 	}
-	unsigned int lost = 0;
-	unsigned int quiet_lost = 0;
-	for (unsigned int i = 0; i < o->n; i++) {
-		if (conns[i].fd < 0 || (!conns[i].dead && conns[i].waiting_since_ns == 0))
-			continue;
-		if (i < o->n - o->quiet)
-			lost++;
-		else
-			quiet_lost++;
-	}
-	tally_print_names(t, f);
-	tally_print_failed(t, f);
-	fprintf(f, " lost=%u quiet-lost=%u silence=%llu\n", lost, quiet_lost,
-		(unsigned long long)(silence / NS_PER_MS));
-	return tally_failed(t) > 0 || lost > 0 || quiet_lost > 0;
+	FILE *f = report_open(o);
+	bool good = hold_report(o, f, conns, t, 0, silence);
+	report_close(o, f);
+	return !good;
 }
 
 static struct addrinfo *resolve(const char *address, const char *port, bool udp)
@@ -472,7 +543,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 	int c;
 	*o = (struct options){.n = 1};
 	bool has_interval = false;
-	while ((c = getopt_long(argc, argv, "n:t:i:q:b:up:o:", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "n:t:i:q:b:w:sup:o:", longs, NULL)) != -1) {
 		if (c == 'n')
 			o->n = number(optarg);
 		else if (c == 't')
@@ -483,6 +554,10 @@ static void parse_options(int argc, char **argv, struct options *o)
 			o->quiet = number(optarg);
 		else if (c == 'b')
 			source = optarg;
+		else if (c == 'w')
+			o->want = optarg;
+		else if (c == 's')
+			o->sequence = true;
 		else if (c == 'u')
 			o->udp = true;
 		else if (c == 'p')
@@ -499,7 +574,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 	if (argc - optind != 2 || o->n == 0 || o->n > MAX_CONNS || o->quiet > o->n) {
 		fprintf(stderr, "usage: ask [--watch | --hold] [-n N] [-t MS] [-i MS] [-q QUIET] "
 				"[-b SOURCE] "
-				"[-u] [-p PIDFILE] [-o FILE] ADDRESS PORT\n");
+				"[-u] [-s] [-p PIDFILE] [-o FILE] ADDRESS PORT\n");
 		exit(2);
 	}
 	if (o->timeout_ms == 0)
@@ -519,28 +594,13 @@ int main(int argc, char **argv)
 	struct sigaction sa = {.sa_handler = on_signal};
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGUSR1, &sa, NULL);
 
 	if (o.hold)
 		hold_open(conns, &o, &held);
 	if (o.pidfile)
 		go_to_background(&o);
-	/* Written at the end and renamed, so that whoever sees it sees all of it. */
-	char tmp[4096];
-	FILE *f = stdout;
-	if (o.report) {
-		snprintf(tmp, sizeof tmp, "%s.new", o.report);
-		f = fopen(tmp, "we");
-		if (!f) {
-			perror(tmp);
-			return 2;
-		}
-	}
-	int status = o.hold    ? run_hold(&o, f, conns, &held)
-		     : o.watch ? run_watch(&o, f)
-			       : run_ask(&o, f);
-	if (o.report && (fclose(f) != 0 || rename(tmp, o.report) < 0)) {
-		perror(o.report);
-		return 2;
-	}
-	return status;
+	if (o.hold)
+		return run_hold(&o, conns, &held);
+	return o.watch ? run_watch(&o) : run_ask(&o);
 }
