@@ -68,10 +68,21 @@ struct plan_turn {
 };
 int plan_turn_cmp(const void *a, const void *b); /* for qsort */
 
+static inline uint8_t plan_vip_family(const struct plan_vip *pv)
+{
+	return pv->vip->addresses[0].family;
+}
+
+/* ---- plan_judge.c ---- */
+
 /* Sets or replaces the refusal and its message. */
 void plan_refuse(struct plan_vip *pv, enum plan_reason why, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-void plan_say(struct plan_vip *pv, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Everything that refuses a VIP here, but its VRID and its Secret. */
+void plan_judge(const struct plan_index *ix, struct plan_vip *pv, const struct plan_work *w);
+/* The last word: Secret, fault, degraded, and whether the node routes and serves. */
+void plan_conclude(const struct plan_index *ix, struct plan_vip *pv, const struct plan_work *w);
 
 /* ---- plan_conflict.c ---- */
 
