@@ -25,6 +25,8 @@ struct loop {
 	sd_event *ev;
 	struct deferred *first;
 	struct deferred **tail;
+	loop_failure_fn on_failure; /* NULL: nobody wants to know */
+	void *failure_user;
 	bool stopped;
 	int code;
 };
@@ -32,7 +34,7 @@ struct loop {
 struct loop_source {
 	struct loop *loop;
 	sd_event_source *src;
-	const char *what; /* for the log */
+	const char *what; /* for loop_on_failure */
 	union {
 		loop_io_fn io;
 		loop_timer_fn timer;
@@ -41,7 +43,7 @@ struct loop_source {
 	void *user;
 	void *owned;
 	void (*release)(void *owned);
-	int last_error; /* of the handler; a repeated one is logged once */
+	int last_error; /* of the handler; a repeated one is told once */
 	bool in_handler;
 	bool freed; /* from within its handler: memory goes when that returns */
 };
@@ -64,6 +66,18 @@ int loop_new(struct loop **ret, struct verr *reterr)
 	return 0;
 }
 
+void loop_on_failure(struct loop *l, loop_failure_fn fn, void *user)
+{
+	l->on_failure = fn;
+	l->failure_user = user;
+}
+
+static void failed(const struct loop *l, const char *what, int r)
+{
+	if (l->on_failure)
+		l->on_failure(l->failure_user, what, r);
+}
+
 /* Runs what is in the list now; what that defers in turn is left for the next time. */
 static bool run_deferred(struct loop *l)
 {
@@ -77,7 +91,7 @@ static bool run_deferred(struct loop *l)
 		int r = d->fn(d->user, loop_now_ns(l));
 
 		if (r < 0)
-			log_error("Deferred work failed", KV_STR("err", strerror(-r)));
+			failed(l, "deferred", r);
 		free(d);
 		d = next;
 	}
@@ -194,8 +208,7 @@ static int handled(struct loop_source *s, int r)
 {
 	s->in_handler = false;
 	if (r < 0 && r != s->last_error)
-		log_error("Event handler failed", KV_STR("source", s->what),
-			  KV_STR("err", strerror(-r)));
+		failed(s->loop, s->what, r);
 	s->last_error = r < 0 ? r : 0;
 	if (s->freed)
 		source_destroy(s);

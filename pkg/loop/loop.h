@@ -1,8 +1,8 @@
 /*
  * loop: a facade over sd-event, the only room that includes it. One loop per thread; nothing here is
  * shared between threads (they wake each other by eventfds). Handlers are short: read, parse, step,
- * perform, re-arm. A handler that returns a negative errno is logged (once, until it succeeds or fails
- * in another way) and its source stays on: no failure takes a timer or a socket out of the loop.
+ * perform, re-arm. A handler that returns a negative errno is reported to loop_on_failure and its source
+ * stays on: no failure takes a timer or a socket out of the loop.
  *
  * Every turn runs the handler of one ready source, the one of the highest priority, and then what was
  * deferred. Functions return 0 or -errno.
@@ -36,6 +36,12 @@ int loop_run(struct loop *l);
 /* One turn, waiting at most timeout_ns (UINT64_MAX: for ever). 1 if something ran, 0 if not, -errno. */
 int loop_run_once(struct loop *l, uint64_t timeout_ns);
 void loop_stop(struct loop *l, int code);
+/*
+ * Tells of handlers that return a negative errno; a repeated one once, until it succeeds or fails in another
+ * way. what: "io", "timer", "signal" or "deferred". Without it nobody hears of them.
+ */
+typedef void (*loop_failure_fn)(void *user, const char *what, int error);
+void loop_on_failure(struct loop *l, loop_failure_fn fn, void *user);
 /* The time at which this turn began (ns of CLOCK_MONOTONIC): one `now` per turn, passed down. */
 uint64_t loop_now_ns(struct loop *l);
 

@@ -2,10 +2,12 @@
  * manifest: a directory of YAML and JSON documents as an object stream, the same one that pkg/kube
  * gives. Reads *.yaml, *.yml, *.json (several documents each), follows changes without a restart; a
  * broken file keeps the last good version of the objects it held, and says so by OBJECT_BAD.
- * It knows how to find an object's kind, namespace and name, and nothing else about it.
+ * It knows how to find an object's kind, namespace and name, and nothing else about it. The items of a List
+ * (kind ...List with items) are documents of their own.
  *
- * Limits: 8 MiB a file, 10,000 documents, depth 64, anchors and aliases refused, duplicate keys refused,
- * UTF-8 only. Each refusal names file and line.
+ * Limits: 8 MiB, 10,000 documents and 250,000 values a file, depth 64, UTF-8 only; anchors, aliases, tags,
+ * merge keys and duplicate keys are refused. Each refusal names file, line and column. Plain YAML scalars
+ * are typed as kubectl does, except that yes, no, on, off, y and n are strings.
  */
 #ifndef VIPD_MANIFEST_MANIFEST_H
 #define VIPD_MANIFEST_MANIFEST_H
@@ -27,32 +29,46 @@ struct manifest_docs {
 /*
  * Parses the bytes of one file. `name` is for messages and decides by its ending (.json: strict JSON).
  * 0; or -EBADMSG and reterr "name:LINE:COLUMN: text"; or -EFBIG, -ENOMEM. Documents before the bad one
- * are not returned: a file is taken whole or not at all. Empty documents are skipped.
+ * are not returned: a file is taken whole or not at all. Empty documents are skipped; every one returned is
+ * an object with a kind and a metadata.name.
  */
 int manifest_parse(const char *name, const uint8_t *bytes, size_t len, struct manifest_docs *ret,
 		   struct verr *reterr);
 void manifest_docs_done(struct manifest_docs *d);
-/* Reads and parses one file, O_CLOEXEC, regular files only. */
+/* Reads and parses one file. Also -EINVAL (not a regular file), or what open and read give. */
 int manifest_load(const char *path, struct manifest_docs *ret, struct verr *reterr);
-/* Line (from 1) of the field at `path` ("spec.ports[0].port"), or of its nearest ancestor that exists. */
+/*
+ * Line (from 1) of the field at `path` ("spec.ports[0].port", "metadata.labels[a.b/c]"; "" or NULL: the
+ * object), or of its nearest ancestor that exists.
+ */
 unsigned int manifest_line_of(const struct manifest_doc *doc, const char *path);
 
 struct manifest_source;
 /*
- * Reads the directory once, delivering to sink from within this call (sorted by file name; then
- * OBJECT_SYNCED), and follows it afterwards. An empty or unreadable directory is an OBJECT_BAD event
- * (kind NULL, origin the directory), not an error here; only after a complete successful read of the
- * directory do objects that are absent go (OBJECT_GONE). The same kind/namespace/name twice: the first
- * one in file order stays, OBJECT_BAD names both places.
+ * Reads the directory once, delivering to sink from within this call (OBJECT_SET in the order of file names
+ * and of documents, then OBJECT_GONE, OBJECT_BAD, OBJECT_GOOD, OBJECT_SYNCED), and follows it afterwards,
+ * by inotify and, for what inotify does not see, every 10 s. sink must not free or reload the source;
+ * it may call manifest_source_where.
+ *
+ * OBJECT_SET comes only for new objects and for those whose JSON has changed; OBJECT_GONE only after a
+ * complete successful read of the directory. OBJECT_BAD, and OBJECT_GOOD when it is over, for
+ * - a file that cannot be read or parsed (kind NULL, origin "dir/ssh.yaml"): its last good objects stay;
+ * - the second object of the same kind, namespace and name (origin "dir/b.yaml:7"): the first one stays;
+ * - the directory (kind NULL, origin "dir"): it is missing, unreadable or empty. Then nothing goes, unless
+ *   it is the same directory as before and its files have been deleted.
+ * OBJECT_SYNCED is delivered once, after the first complete read: not before the directory is there and
+ * holds a file, so that nobody takes a volume that is not mounted yet for a wish to remove everything.
+ * Files that are broken from the start do not hold it up: their OBJECT_BAD has come before it.
  */
 int manifest_source_new(struct loop *l, const char *dir, object_sink_fn sink, void *user,
 			struct manifest_source **ret, struct verr *reterr);
-/* Reads again now (SIGHUP). */
+/* Reads everything again now (SIGHUP), delivering from within this call. */
 void manifest_source_reload(struct manifest_source *s);
-/* "dir/ssh.yaml:12" for a field of a delivered object; returns buf. Used to name a bad field's place. */
+/* "dir/ssh.yaml:12" for a field of a delivered object; "dir" for one that is not. Returns buf. */
 char *manifest_source_where(const struct manifest_source *s, const char *kind,
 			    const char *namespace_, const char *name, const char *path, char *buf,
 			    size_t size);
 void manifest_source_free(struct manifest_source *s);
+void manifest_source_free_p(struct manifest_source **s);
 
 #endif

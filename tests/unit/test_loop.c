@@ -252,17 +252,38 @@ static void test_priorities(void **state)
 		loop_source_free(s[i].src);
 }
 
+static void count_failure(void *user, const char *what, int error)
+{
+	unsigned int *n = user;
+
+	assert_string_equal(what, "io");
+	assert_true(error == -EIO || error == -EBADF);
+	(*n)++;
+}
+
 static void test_failing_handler_stays_on(void **state)
 {
 	struct loop *l = *state;
+	unsigned int n_told = 0;
 	struct seen s = {.result = -EIO};
 	int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	assert_int_equal(loop_add_io(l, fd, LOOP_IN, LOOP_PRIO_NORMAL, on_io, &s, &s.src), 0);
+	loop_on_failure(l, count_failure, &n_told);
 	for (unsigned int i = 1; i <= 5; i++) {
 		assert_int_equal(loop_run_once(l, 0), 1);
 		assert_int_equal(s.n, i);
+		assert_int_equal(n_told, 1);
 	}
+	/* Another failure, and the same one again after a success, is news. */
+	s.result = -EBADF;
+	assert_int_equal(loop_run_once(l, 0), 1);
+	assert_int_equal(n_told, 2);
+	s.result = 0;
+	assert_int_equal(loop_run_once(l, 0), 1);
+	s.result = -EBADF;
+	assert_int_equal(loop_run_once(l, 0), 1);
+	assert_int_equal(n_told, 3);
 	loop_source_free(s.src);
 	(void)close(fd);
 }

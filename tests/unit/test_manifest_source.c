@@ -1,0 +1,490 @@
+/* A directory as an object stream: a real one, changed under the loop's eyes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "manifest/manifest.h"
+
+/* What is told is written down, a word an event: "set K/n=1 gone K/n bad a.yaml good a.yaml synced ". */
+struct fixture {
+	struct loop *loop;
+	struct manifest_source *source;
+	char root[64];
+	char path[PATH_MAX];
+	char told[4096];
+	char problem[1024]; /* of the last OBJECT_BAD */
+};
+
+static void note(struct fixture *f, const char *what, const char *of)
+{
+	size_t len = strlen(f->told);
+
+	(void)snprintf(f->told + len, sizeof(f->told) - len, "%s %s ", what, of);
+}
+
+/* An origin without the directory before it; the directory itself is "d". */
+static const char *short_of(const struct fixture *f, const char *origin)
+{
+	size_t len = strlen(f->root);
+
+	assert_int_equal(strncmp(origin, f->root, len), 0);
+	origin += len + 1;
+	return strncmp(origin, "d/", 2) == 0 ? origin + 2 : origin;
+}
+
+static void sink(void *user, const struct object_event *ev)
+{
+	struct fixture *f = user;
+	char text[512];
+	const json_t *v;
+
+	switch (ev->type) {
+	case OBJECT_SET:
+		v = json_object_get(ev->object, "v");
+		(void)snprintf(text, sizeof(text), "%s/%s%s%s=%d", ev->kind, ev->namespace_,
+			       ev->namespace_[0] ? "/" : "", ev->name, (int)json_integer_value(v));
+		note(f, "set", text);
+		assert_non_null(strchr(short_of(f, ev->origin), ':'));
+		assert_null(ev->problem);
+		break;
+	case OBJECT_GONE:
+		(void)snprintf(text, sizeof(text), "%s/%s%s%s", ev->kind, ev->namespace_,
+			       ev->namespace_[0] ? "/" : "", ev->name);
+		note(f, "gone", text);
+		assert_null(ev->object);
+		break;
+	case OBJECT_SYNCED:
+		note(f, "synced", "");
+		assert_null(ev->object);
+		assert_null(ev->kind);
+		break;
+	case OBJECT_BAD:
+		note(f, "bad", short_of(f, ev->origin));
+		(void)snprintf(f->problem, sizeof(f->problem), "%s", ev->problem);
+		break;
+	case OBJECT_GOOD:
+		note(f, "good", short_of(f, ev->origin));
+		break;
+	}
+}
+
+static const char *at(struct fixture *f, const char *name)
+{
+	(void)snprintf(f->path, sizeof(f->path), "%s/%s", f->root, name);
+	return f->path;
+}
+
+static void put(struct fixture *f, const char *name, const char *text)
+{
+	FILE *file = fopen(at(f, name), "we");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* One object a pair of name and value, as documents of one file. */
+static void put_objects(struct fixture *f, const char *file, const char *const *names,
+			const int *values, size_t n)
+{
+	char text[2048];
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < n; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+					"---\nkind: K\nmetadata:\n  name: %s\nv: %d\n", names[i],
+					values[i]);
+	put(f, file, text);
+}
+
+static void put_one(struct fixture *f, const char *file, const char *name, int value)
+{
+	put_objects(f, file, &name, &value, 1);
+}
+
+static void dir(struct fixture *f, const char *name)
+{
+	assert_int_equal(mkdir(at(f, name), 0755), 0);
+}
+
+static void drop(struct fixture *f, const char *name)
+{
+	assert_int_equal(remove(at(f, name)), 0);
+}
+
+static void move(struct fixture *f, const char *from, const char *to)
+{
+	char old[PATH_MAX];
+
+	(void)snprintf(old, sizeof(old), "%s/%s", f->root, from);
+	assert_int_equal(rename(old, at(f, to)), 0);
+}
+
+static void start(struct fixture *f)
+{
+	struct verr e = {0};
+
+	if (manifest_source_new(f->loop, at(f, "d"), sink, f, &f->source, &e) < 0)
+		fail_msg("%s", e.msg);
+}
+
+/* What has been told until now is `want`; forgets it. */
+static void assert_told(struct fixture *f, const char *want)
+{
+	if (strcmp(f->told, want) != 0)
+		fail_msg("told \"%s\" instead of \"%s\" (%s)", f->told, want, f->problem);
+	f->told[0] = '\0';
+}
+
+/* Runs the loop until something is told, and a while longer for what comes with it. */
+static void assert_soon_told(struct fixture *f, const char *want)
+{
+	for (int i = 0; i < 1000 && strlen(f->told) < strlen(want); i++)
+		(void)loop_run_once(f->loop, 10 * NS_PER_MS);
+	assert_told(f, want);
+}
+
+/* Runs through a whole bunching of changes, of which nothing comes. */
+static void assert_nothing_told(struct fixture *f)
+{
+	uint64_t until_ns = mono_now_ns() + 150 * NS_PER_MS;
+
+	while (mono_now_ns() < until_ns)
+		(void)loop_run_once(f->loop, 10 * NS_PER_MS);
+	assert_told(f, "");
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	if (!f || loop_new(&f->loop, NULL) < 0)
+		return -1;
+	(void)snprintf(f->root, sizeof(f->root), "/tmp/vipd-test-source-XXXXXX");
+	*state = f;
+	return mkdtemp(f->root) ? 0 : -1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	manifest_source_free(f->source);
+	loop_free(f->loop);
+	(void)nftw(f->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(f);
+	return 0;
+}
+
+static void test_first_read(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	put_objects(f, "d/b.yaml", (const char *const[]){"z", "y"}, (const int[]){1, 2}, 2);
+	put(f, "d/a.json",
+	    "{\"kind\":\"S\",\"metadata\":{\"name\":\"n\",\"namespace\":\"ns\"},\"v\":3}");
+	put_one(f, "d/c.yml", "x", 4);
+	put_one(f, "d/.hidden.yaml", "h", 5);
+	put_one(f, "d/readme.txt", "h", 5);
+	put_one(f, "d/x.yaml~", "h", 5);
+	put(f, "d/empty.yaml", "");
+	start(f);
+	assert_told(f, "set S/ns/n=3 set K/z=1 set K/y=2 set K/x=4 synced  ");
+	assert_nothing_told(f);
+}
+
+static void test_changes(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	put_one(f, "d/a.yaml", "a", 1);
+	put_one(f, "d/b.yaml", "b", 1);
+	start(f);
+	assert_told(f, "set K/a=1 set K/b=1 synced  ");
+
+	/* Only what has changed, and what is only written anew is nothing. */
+	put_one(f, "d/b.yaml", "b", 2);
+	assert_soon_told(f, "set K/b=2 ");
+	put(f, "d/b.yaml", "# a comment\n{kind: K, v: 2, metadata: {name: b}}\n");
+	assert_nothing_told(f);
+	put_one(f, "d/c.yaml", "c", 1);
+	assert_soon_told(f, "set K/c=1 ");
+	move(f, "d/c.yaml", "d/0.yaml");
+	assert_nothing_told(f);
+	drop(f, "d/b.yaml");
+	assert_soon_told(f, "gone K/b ");
+	/* One object of a file, and one more. */
+	put_objects(f, "d/a.yaml", (const char *const[]){"n", "m"}, (const int[]){1, 2}, 2);
+	assert_soon_told(f, "set K/n=1 set K/m=2 gone K/a ");
+	/* A comment is a wish; the next test tells what an empty file is. */
+	put(f, "d/a.yaml", "# all gone\n");
+	assert_soon_told(f, "gone K/m gone K/n ");
+}
+
+static void test_broken_file_keeps_its_objects(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	put_objects(f, "d/a.yaml", (const char *const[]){"a", "b"}, (const int[]){1, 2}, 2);
+	put_one(f, "d/c.yaml", "c", 1);
+	start(f);
+	assert_told(f, "set K/a=1 set K/b=2 set K/c=1 synced  ");
+	put(f, "d/a.yaml", "kind: K\nmetadata: {name: a}\nv: 5\nv: 6\n");
+	assert_soon_told(f, "bad a.yaml ");
+	assert_non_null(strstr(f->problem, "/d/a.yaml:4:1: duplicate key \"v\""));
+	/* Broken in another way: said again. The others go on. */
+	put(f, "d/a.yaml", "kind: K\nmetadata: {name: a}\nv: *x\n");
+	assert_soon_told(f, "bad a.yaml ");
+	assert_non_null(strstr(f->problem, "/d/a.yaml:3:4: aliases are not supported"));
+	put_one(f, "d/c.yaml", "c", 2);
+	assert_soon_told(f, "set K/c=2 ");
+	put(f, "d/a.yaml", "");
+	assert_soon_told(f, "bad a.yaml ");
+	assert_non_null(strstr(f->problem, "remove the file"));
+	put_one(f, "d/a.yaml", "a", 1);
+	assert_soon_told(f, "gone K/b good a.yaml ");
+	/* Without permission (which root does not need) or behind a dangling link: broken as well. */
+	drop(f, "d/c.yaml");
+	assert_int_equal(symlink("nowhere", at(f, "d/c.yaml")), 0);
+	assert_soon_told(f, "bad c.yaml ");
+	assert_non_null(strstr(f->problem, "No such file"));
+	/* A broken file that is removed takes its objects and its complaint along. */
+	drop(f, "d/c.yaml");
+	assert_soon_told(f, "gone K/c good c.yaml ");
+}
+
+static void test_broken_from_the_start(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	put(f, "d/a.yaml", "kind: K\n");
+	put_one(f, "d/b.yaml", "b", 1);
+	dir(f, "d/dir.yaml");
+	start(f);
+	assert_told(f, "set K/b=1 bad a.yaml bad dir.yaml synced  ");
+	put_one(f, "d/a.yaml", "a", 1);
+	assert_soon_told(f, "set K/a=1 good a.yaml ");
+	drop(f, "d/dir.yaml");
+	assert_soon_told(f, "good dir.yaml ");
+}
+
+static void test_duplicates(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	put_one(f, "d/b.yaml", "x", 1);
+	put_objects(f, "d/c.yaml", (const char *const[]){"y", "x"}, (const int[]){1, 2}, 2);
+	start(f);
+	assert_told(f, "set K/x=1 set K/y=1 bad c.yaml:7 synced  ");
+	assert_non_null(strstr(f->problem, "/d/c.yaml:7: K x is also in "));
+	assert_non_null(strstr(f->problem, "/d/b.yaml:2, which stays"));
+	/* The same name in another namespace or of another kind is another object. */
+	put(f, "d/e.yaml",
+	    "kind: K\nmetadata: {name: x, namespace: n}\n---\n"
+	    "kind: L\nmetadata: {name: x}\n");
+	assert_soon_told(f, "set K/n/x=0 set L/x=0 ");
+	/* The first one goes: the second one is it now. */
+	drop(f, "d/b.yaml");
+	assert_soon_told(f, "set K/x=2 good c.yaml:7 ");
+	put_one(f, "d/a.yaml", "x", 3);
+	assert_soon_told(f, "set K/x=3 bad c.yaml:7 ");
+}
+
+static void test_missing_directory(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	assert_told(f, "bad d ");
+	assert_non_null(strstr(f->problem, "/d: No such file or directory"));
+	dir(f, "d");
+	assert_soon_told(f, "bad d ");
+	assert_non_null(strstr(f->problem, "no *.yaml"));
+	put_one(f, "d/a.yaml", "a", 1);
+	assert_soon_told(f, "set K/a=1 good d synced  ");
+}
+
+static void test_directory_that_vanishes_removes_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	put_one(f, "d/a.yaml", "a", 1);
+	put_one(f, "d/b.yaml", "b", 1);
+	start(f);
+	assert_told(f, "set K/a=1 set K/b=1 synced  ");
+	move(f, "d", "away");
+	assert_soon_told(f, "bad d ");
+	assert_non_null(strstr(f->problem, "what it held before stays"));
+	/* Another directory that is empty says nothing either. */
+	dir(f, "d");
+	assert_soon_told(f, "bad d ");
+	assert_non_null(strstr(f->problem, "no *.yaml, *.yml or *.json file; what it held before"));
+	assert_nothing_told(f);
+	/* One with files in it does. */
+	put_one(f, "d/a.yaml", "a", 1);
+	assert_soon_told(f, "gone K/b good d ");
+}
+
+static void test_removed_and_made_again_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	put_one(f, "d/a.yaml", "a", 1);
+	start(f);
+	assert_told(f, "set K/a=1 synced  ");
+	drop(f, "d/a.yaml");
+	drop(f, "d");
+	assert_soon_told(f, "bad d ");
+	dir(f, "d");
+	put_one(f, "d/a.yaml", "a", 2);
+	assert_soon_told(f, "set K/a=2 good d ");
+}
+
+static void test_files_deleted_one_by_one(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	put_one(f, "d/a.yaml", "a", 1);
+	put_one(f, "d/b.yaml", "b", 1);
+	start(f);
+	assert_told(f, "set K/a=1 set K/b=1 synced  ");
+	drop(f, "d/a.yaml");
+	assert_soon_told(f, "gone K/a ");
+	drop(f, "d/b.yaml");
+	assert_soon_told(f, "gone K/b bad d ");
+	assert_null(strstr(f->problem, "stays"));
+	put_one(f, "d/a.yaml", "a", 1);
+	assert_soon_told(f, "set K/a=1 good d ");
+}
+
+/* A volume of Kubernetes: all files change at once, by one rename of a link. */
+static void test_kubernetes_volume(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	dir(f, "d/..1");
+	put_one(f, "d/..1/a.yaml", "a", 1);
+	put_one(f, "d/..1/b.yaml", "b", 1);
+	assert_int_equal(symlink("..1", at(f, "d/..data")), 0);
+	assert_int_equal(symlink("..data/a.yaml", at(f, "d/a.yaml")), 0);
+	assert_int_equal(symlink("..data/b.yaml", at(f, "d/b.yaml")), 0);
+	start(f);
+	assert_told(f, "set K/a=1 set K/b=1 synced  ");
+
+	dir(f, "d/..2");
+	put_one(f, "d/..2/a.yaml", "a", 2);
+	put_one(f, "d/..2/b.yaml", "b", 2);
+	assert_nothing_told(f);
+	assert_int_equal(symlink("..2", at(f, "d/..data_tmp")), 0);
+	move(f, "d/..data_tmp", "d/..data");
+	assert_soon_told(f, "set K/a=2 set K/b=2 ");
+}
+
+static void test_reload(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	put_one(f, "d/a.yaml", "a", 1);
+	start(f);
+	assert_told(f, "set K/a=1 synced  ");
+	manifest_source_reload(f->source);
+	assert_told(f, "");
+	put_one(f, "d/a.yaml", "a", 2);
+	manifest_source_reload(f->source);
+	assert_told(f, "set K/a=2 ");
+	assert_nothing_told(f);
+}
+
+static void test_where(void **state)
+{
+	struct fixture *f = *state;
+	char want[PATH_MAX], got[PATH_MAX];
+
+	dir(f, "d");
+	put(f, "d/a.yaml",
+	    "kind: K\nmetadata: {name: a}\nspec:\n  ports:\n  - port: 1\n---\n"
+	    "kind: S\nmetadata:\n  namespace: n\n  name: a\n");
+	start(f);
+	(void)snprintf(want, sizeof(want), "%s/d/a.yaml:5", f->root);
+	assert_string_equal(manifest_source_where(f->source, "K", "", "a", "spec.ports[0].port",
+						  got, sizeof(got)),
+			    want);
+	assert_string_equal(manifest_source_where(f->source, "K", NULL, "a", "spec.ports[0].x", got,
+						  sizeof(got)),
+			    want);
+	(void)snprintf(want, sizeof(want), "%s/d/a.yaml:9", f->root);
+	assert_string_equal(manifest_source_where(f->source, "S", "n", "a", "metadata.namespace",
+						  got, sizeof(got)),
+			    want);
+	(void)snprintf(want, sizeof(want), "%s/d", f->root);
+	assert_string_equal(manifest_source_where(f->source, "S", "", "a", "", got, sizeof(got)),
+			    want);
+	assert_int_equal(strlen(manifest_source_where(f->source, "K", "", "a", "", got, 5)), 4);
+}
+
+static void test_big_and_binary_files(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	put_one(f, "d/a.yaml", "a", 1);
+	put(f, "d/b.yaml", "");
+	assert_int_equal(truncate(at(f, "d/b.yaml"), 10 << 20), 0);
+	put(f, "d/c.yaml", "\xff\xfe");
+	start(f);
+	assert_told(f, "set K/a=1 bad b.yaml bad c.yaml synced  ");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_first_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_broken_file_keeps_its_objects, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_broken_from_the_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_duplicates, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_missing_directory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_directory_that_vanishes_removes_nothing, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_removed_and_made_again_at_once, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_files_deleted_one_by_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_kubernetes_volume, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_where, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_big_and_binary_files, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("manifest_source", tests, NULL, NULL);
+}
