@@ -6,6 +6,7 @@ REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 CLANG ?= clang-14
 CLANG_FORMAT ?= clang-format-14
 FUZZ_TIME ?= 60
+JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
 # What works without the libraries; everything else says how to get them.
@@ -103,28 +104,28 @@ lint:
 
 ## check: the fast inner loop: units, units and corpora under ASan+UBSan, format, layers, headers
 check:
-	$(Q)hack/quiet units $(MAKE) --no-print-directory units
-	$(Q)hack/quiet "units, ASan+UBSan" $(MAKE) --no-print-directory SAN=address,undefined units
-	$(Q)hack/quiet "fuzz corpora, ASan+UBSan" $(MAKE) --no-print-directory SAN=address,undefined replay
+	$(Q)hack/quiet units $(MAKE) -j$(JOBS) --no-print-directory units
+	$(Q)hack/quiet "units, ASan+UBSan" $(MAKE) -j$(JOBS) --no-print-directory SAN=address,undefined units
+	$(Q)hack/quiet "fuzz corpora, ASan+UBSan" $(MAKE) -j$(JOBS) --no-print-directory SAN=address,undefined replay
 	$(Q)hack/lint
 
 ## test: install what is missing, build, and run everything
 test:
 	$(Q)hack/deps build test
-	$(Q)$(MAKE) --no-print-directory CC=$(CLANG) CFLAGS=-Werror all
-	$(Q)$(MAKE) --no-print-directory all unit-binaries kernel-tests
-	$(Q)$(MAKE) --no-print-directory SAN=address,undefined all unit-binaries fuzzers
+	$(Q)$(MAKE) -j$(JOBS) --no-print-directory CC=$(CLANG) CFLAGS=-Werror all
+	$(Q)$(MAKE) -j$(JOBS) --no-print-directory all unit-binaries kernel-tests
+	$(Q)$(MAKE) -j$(JOBS) --no-print-directory SAN=address,undefined all unit-binaries fuzzers
 	$(Q)tests/run all
 
 ## fuzz: run every fuzz target for FUZZ_TIME seconds under ASan+UBSan
 fuzz:
-	$(Q)$(MAKE) --no-print-directory CC=$(CLANG) SAN=fuzzer-no-link,address,undefined fuzzers
+	$(Q)$(MAKE) -j$(JOBS) --no-print-directory CC=$(CLANG) SAN=fuzzer-no-link,address,undefined fuzzers
 	$(Q)tests/fuzz/run $(FUZZ_TIME) build/san-fuzzer-no-link-address-undefined/$(CLANG)/fuzz
 
 ## demo: the story of three VIPs on two nodes, shown in about three minutes
 demo:
 	$(Q)hack/deps build test
-	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)$(MAKE) -j$(JOBS) --no-print-directory all tools
 	$(Q)hack/demo
 
 ## deps: install what is missing on Debian 12 (as root or by sudo)

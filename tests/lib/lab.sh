@@ -177,10 +177,17 @@ lab_need_ipvs()
 	ipvsadm -Ln >/dev/null 2>&1 || skip "the kernel here has no IPVS; see tests/guest/boot"
 }
 
+lab_need_tools()
+{
+	for lab_tool in ask answer; do
+		[ -x "$LAB_TOOLS/$lab_tool" ] || fail "$LAB_TOOLS/$lab_tool is not built"
+	done
+}
+
 lab_need_agent()
 {
-	[ -x "$VIPD" ] || skip "$VIPD is not built"
-	[ -x "$LAB_TOOLS/ask" ] || skip "build/tools/ask is not built"
+	lab_need_tools
+	[ -x "$VIPD" ] || fail "$VIPD is not built"
 }
 
 lab_cleanup()

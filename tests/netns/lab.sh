@@ -2,7 +2,7 @@
 # The lab itself: everybody reaches everybody, pods leave under their node's address, a pulled cable is seen.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"
-[ -x "$LAB_TOOLS/ask" ] || skip "build/tools/ask is not built"
+lab_need_tools
 lab_init
 lab_node node01 node02
 lab_client client 200
