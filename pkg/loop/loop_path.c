@@ -85,10 +85,11 @@ static int step_add(struct path_watch *w, const char *dir, const char *name)
 	return 0;
 }
 
-/* Where a walk stands: `at` is a path without links ("" is the root), `rest` what is still to go. */
+/* Where a walk stands: `at` is a path without links ("" is the root), `way + next` is still to go. */
 struct walk {
 	char at[PATH_MAX];
-	char rest[PATH_MAX];
+	char way[PATH_MAX];
+	size_t next;
 	unsigned int links;
 };
 
@@ -100,17 +101,18 @@ static void walk_up(struct walk *k)
 		*slash = '\0';
 }
 
-/* Cuts the next name off `rest`. False at the end of the way. */
+/* Takes the next name. False at the end of the way. */
 static bool walk_next(struct walk *k, char name[static NAME_MAX + 1])
 {
-	size_t skip = strspn(k->rest, "/");
-	size_t len = strcspn(k->rest + skip, "/");
+	const char *p = k->way + k->next;
+	size_t skip = strspn(p, "/");
+	size_t len = strcspn(p + skip, "/");
 
 	if (len == 0 || len > NAME_MAX)
 		return false;
-	memcpy(name, k->rest + skip, len);
+	memcpy(name, p + skip, len);
 	name[len] = '\0';
-	memmove(k->rest, k->rest + skip + len, strlen(k->rest + skip + len) + 1);
+	k->next += skip + len;
 	return true;
 }
 
@@ -118,13 +120,14 @@ static bool walk_next(struct walk *k, char name[static NAME_MAX + 1])
 static int walk_link(struct walk *k, const char *target)
 {
 	char joined[PATH_MAX];
-	int n = snprintf(joined, sizeof(joined), "%s/%s", target, k->rest);
+	int n = snprintf(joined, sizeof(joined), "%s/%s", target, k->way + k->next);
 
 	if (n < 0 || (size_t)n >= sizeof(joined))
 		return -ENAMETOOLONG;
 	if (++k->links > LINKS_MAX)
 		return -ELOOP;
-	memcpy(k->rest, joined, (size_t)n + 1);
+	memcpy(k->way, joined, (size_t)n + 1);
+	k->next = 0;
 	if (target[0] == '/')
 		k->at[0] = '\0';
 	return 0;
@@ -171,7 +174,7 @@ static int walk_way(struct path_watch *w)
 	int r = 1;
 
 	steps_clear(w);
-	memcpy(k.rest, w->path, strlen(w->path) + 1);
+	memcpy(k.way, w->path, strlen(w->path) + 1);
 	while (r > 0 && walk_next(&k, name))
 		r = walk_step(w, &k, name);
 	if (r > 0)
