@@ -20,7 +20,7 @@
 #define WORLD_VIPS 1000
 #define WORLD_NODES 40
 #define WORLD_ADDRS 8
-#define WORLD_LINKS 4
+#define WORLD_LINKS 6
 #define WORLD_NEIGHS 128
 #define WORLD_SECRETS 2
 #define WORLD_SERVERS 16
