@@ -244,6 +244,47 @@ int ipvs_sync_get(struct ipvs *i, struct plan_sync *ret_master, struct plan_sync
 	return 0;
 }
 
+/*
+ * A daemon that is stopped before its thread first ran makes the kernel answer nothing at all (EINTR means
+ * "no ack" to netlink). So a no-operation travels behind the request, whose ack always comes. -EINTR: only
+ * that came.
+ */
+static int exchange_with_daemon(struct ipvs *i, struct verr *reterr)
+{
+	struct nlmsghdr *h = nlmsg_hdr(i->msg);
+	size_t len = NLMSG_ALIGN(h->nlmsg_len);
+	struct nlmsghdr fence = {.nlmsg_len = NLMSG_HDRLEN,
+				 .nlmsg_type = NLMSG_NOOP,
+				 .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+				 .nlmsg_seq = ++i->seq,
+				 .nlmsg_pid = nl_socket_get_local_port(i->sock)};
+	int answer = -EINTR;
+	int r;
+
+	h->nlmsg_pid = fence.nlmsg_pid;
+	memset(i->batch, 0, len);
+	memcpy(i->batch, h, h->nlmsg_len);
+	memcpy(i->batch + len, &fence, sizeof(fence));
+	r = ipvs_send(i, i->batch, len + sizeof(fence), reterr);
+	while (r >= 0) {
+		struct ipvs_reply_walk w;
+		enum ipvs_reply kind;
+
+		r = ipvs_receive(i, &w, reterr);
+		while (r >= 0 && (kind = ipvs_reply_next(&w)) != IPVS_REPLY_END) {
+			if (kind == IPVS_REPLY_BAD)
+				return verr_set(reterr, EBADMSG, "malformed answer of the kernel");
+			if (kind == IPVS_REPLY_ACK && w.seq == fence.nlmsg_seq - 1)
+				answer = -w.error;
+			if (kind == IPVS_REPLY_ACK && w.seq == fence.nlmsg_seq)
+				return answer == 0
+					       ? 0
+					       : verr_set(reterr, -answer, "%s", strerror(-answer));
+		}
+	}
+	return r;
+}
+
 static const char *daemon_name(bool master)
 {
 	return master ? "master" : "backup";
@@ -254,9 +295,9 @@ int ipvs_sync_stop(struct ipvs *i, bool master, uint8_t sync_id, struct verr *re
 	int r = ipvs_msg_daemon(i->msg, i->genl, master, sync_id, NULL, ++i->seq);
 
 	if (r == 0)
-		r = ipvs_exchange(i, NULL, NULL, reterr);
-	if (r == -ESRCH)
-		return 0;
+		r = exchange_with_daemon(i, reterr);
+	if (r == -ESRCH || r == -EINTR)
+		return 0; /* none runs, or its thread never began */
 	if (r < 0)
 		return verr_wrap(reterr, r, "stopping the IPVS synchronisation %s",
 				 daemon_name(master));
@@ -267,7 +308,7 @@ static int start_daemon(struct ipvs *i, bool master, const struct plan_sync *s, 
 {
 	int r = ipvs_msg_daemon(i->msg, i->genl, master, s->sync_id, s, ++i->seq);
 
-	return r < 0 ? r : ipvs_exchange(i, NULL, NULL, reterr);
+	return r < 0 ? r : exchange_with_daemon(i, reterr);
 }
 
 int ipvs_sync_start(struct ipvs *i, bool master, const struct plan_sync *s, struct verr *reterr)

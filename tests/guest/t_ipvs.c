@@ -408,6 +408,12 @@ static void test_sync_daemons(void **state)
 		assert_int_equal(ipvs_sync_stop(*state, false, 43, &err), 0);
 		assert_daemons(*state, 0, 0, "");
 	}
+	/* Stopped before its thread has run: the kernel sends no ack then. */
+	for (int turn = 0; turn < 50; turn++) {
+		assert_int_equal(ipvs_sync_start(*state, turn % 2, &on_v0, &err), 0);
+		assert_int_equal(ipvs_sync_stop(*state, turn % 2, 42, &err), 0);
+		assert_daemons(*state, 0, 0, "");
+	}
 	assert_int_equal(ipvs_sync_start(*state, true, &nowhere, &err), -ENODEV);
 	assert_non_null(strstr(err.msg, "nosuch0"));
 }
