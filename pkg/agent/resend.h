@@ -1,0 +1,70 @@
+/*
+ * resend: tells the other nodes of established connections, in the messages of the kernel's own
+ * synchronisation. The kernel tells each connection once, early, then every 50 packets; a node that was away
+ * would never learn of quiet ones. Here every connection comes again within 10 s (later where that would take
+ * more than 1 % of a core). Runs on control's loop, in slices of about a millisecond.
+ *
+ * A node resends what it serves itself and, for VIPs that are active here, what it directs; so each
+ * connection has one or two senders, and a node that only heard of it never echoes. The time-out that is
+ * told is what is left of the entry's: two nodes that tell each other of a dead connection do not keep it alive.
+ */
+#ifndef VIPD_AGENT_RESEND_H
+#define VIPD_AGENT_RESEND_H
+
+#include "base/base.h"
+#include "ipvs/ipvs.h"
+#include "loop/loop.h"
+
+#define RESEND_OWN_MAX 16
+/* After its link came back a node listens this long (resend_hold) before it tells: connections of the old
+ * time may have ended and their ports be in use again, and what the others tell corrects its table. */
+#define RESEND_HOLD_NS (12 * NS_PER_S)
+
+/* What this node is for the service that a connection belongs to. */
+enum resend_role {
+	RESEND_FOREIGN, /* not vipd's: never told */
+	RESEND_STANDBY,
+	RESEND_ACTIVE,
+};
+/* Called for every connection of the table: must be quick (a lookup). */
+typedef enum resend_role (*resend_role_fn)(const void *user, const struct addr *vip,
+					   uint8_t protocol, uint16_t port);
+
+struct resend_conf {
+	uint8_t sync_id; /* 0: off */
+	char ifname[16]; /* where the daemons synchronise */
+	unsigned int mtu; /* of that interface */
+	struct addr own[RESEND_OWN_MAX]; /* this node's addresses as a real server */
+	size_t n_own;
+};
+
+struct resend_counters {
+	uint64_t passes; /* complete walks through the table */
+	uint64_t seen, sent; /* connections */
+	uint64_t messages;
+	uint64_t errors; /* the table not readable, a line not understood, a message not sent */
+	uint64_t last_pass_ns; /* duration of the last complete pass, pauses included */
+	uint64_t last_pass_cpu_ns; /* processor time of it */
+	uint64_t last_pass_seen, last_pass_sent;
+};
+
+struct resend;
+
+/* Off until the first resend_reconf. user is borrowed. */
+int resend_new(struct loop *l, resend_role_fn role, const void *user, struct resend **ret,
+	       struct verr *reterr);
+/* Copies conf. What is unchanged goes on undisturbed; otherwise a pass begins at once. */
+void resend_reconf(struct resend *r, const struct resend_conf *conf);
+/* Tells nothing before until_ns. */
+void resend_hold(struct resend *r, uint64_t until_ns);
+const struct resend_counters *resend_counters(const struct resend *r);
+/* Text of the latest error, "" if there was none. Borrowed. */
+const char *resend_problem(const struct resend *r);
+void resend_free(struct resend *r);
+void resend_free_p(struct resend **r);
+
+/* The choice, apart from the walk: true if this node tells of c; then flags for ipvs_sync_message_add. */
+bool resend_wants(const struct ipvs_conn *c, enum resend_role role, const struct addr *own,
+		  size_t n_own, uint32_t *ret_flags);
+
+#endif
