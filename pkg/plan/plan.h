@@ -328,8 +328,9 @@ struct plan_ops {
 
 /*
  * From `have` to `want`. Only services of ours are ever touched: those in `owned` (addresses that are
- * ours now or were at the last run) and firewall-mark services with our mark. Role sets (REDIRECT,
- * ANSWER) are left out: switchover owns them. An equal state gives no operation (idempotence).
+ * ours now or were at the last run) and firewall-mark services with our mark's top byte. Role sets
+ * (REDIRECT, ANSWER) are switchover's and left out, but for elements whose port or address is no longer
+ * wanted at all: those are deleted. An equal state gives no operation (idempotence).
  */
 int plan_diff(const struct plan_kernel *want, const struct plan_kernel *have,
 	      const struct addr *owned, size_t n_owned, struct plan_ops *ret);

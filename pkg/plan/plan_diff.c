@@ -245,14 +245,37 @@ static void diff_sync(struct diff *d, enum plan_op_type phase)
 
 /* ---- elements ---- */
 
-static bool is_role_set(enum plan_set s)
+static int cmp_elem(const void *a, const void *b)
 {
-	return s == PLAN_SET_REDIRECT || s == PLAN_SET_ANSWER;
+	return plan_elem_cmp(a, b);
+}
+
+static bool wants_elem(const struct diff *d, const struct plan_elem *e)
+{
+	return d->want->n_elems > 0 &&
+	       bsearch(e, d->want->elems, d->want->n_elems, sizeof(*e), cmp_elem);
+}
+
+/* Role elements are switchover's as long as there is something that they belong to. */
+static bool is_of_a_role(const struct diff *d, const struct plan_elem *e)
+{
+	struct plan_elem base = {.family = e->family, .addr = e->addr};
+
+	if (e->set == PLAN_SET_REDIRECT) {
+		base.set = PLAN_SET_SERVICES;
+		base.protocol = e->protocol;
+		base.port = e->port;
+	} else if (e->set == PLAN_SET_ANSWER) {
+		base.set = PLAN_SET_VIPS;
+	} else {
+		return false;
+	}
+	return wants_elem(d, &base);
 }
 
 static void emit_elem(struct diff *d, enum plan_op_type type, const struct plan_elem *e)
 {
-	if (!is_role_set(e->set))
+	if (!is_of_a_role(d, e))
 		emit(d, &(struct plan_op){.type = type, .elem = *e});
 }
 

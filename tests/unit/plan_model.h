@@ -107,9 +107,9 @@ static inline void model_apply_elem(struct plan_kernel *k, const struct plan_op 
 {
 	struct plan_elem *e = model_elem(k, &op->elem);
 
-	assert_int_not_equal(op->elem.set, PLAN_SET_REDIRECT);
-	assert_int_not_equal(op->elem.set, PLAN_SET_ANSWER);
 	if (op->type == PLAN_OP_ELEM_ADD) {
+		assert_int_not_equal(op->elem.set, PLAN_SET_REDIRECT);
+		assert_int_not_equal(op->elem.set, PLAN_SET_ANSWER);
 		assert_null(e);
 		k->elems = realloc(k->elems, (k->n_elems + 1) * sizeof(*k->elems));
 		assert_non_null(k->elems);

@@ -311,22 +311,42 @@ static void test_sync(void **state)
 static void test_role_sets_are_left_alone(void **state)
 {
 	struct state s;
-	struct plan_elem e = {.set = PLAN_SET_REDIRECT,
-			      .family = AF_INET,
-			      .protocol = 6,
-			      .port = 22,
-			      .addr = ip("192.168.44.120")};
+	struct plan_elem redirect = {.set = PLAN_SET_REDIRECT,
+				     .family = AF_INET,
+				     .protocol = 6,
+				     .port = 22,
+				     .addr = ip("192.168.44.120")};
+	struct plan_elem answer = {.set = PLAN_SET_ANSWER,
+				   .family = AF_INET,
+				   .ifindex = IFINDEX_ETH0,
+				   .addr = ip("192.168.44.120")};
 
 	(void)state;
 	state_init(&s);
-	s.have.elems = realloc(s.have.elems, (s.have.n_elems + 2) * sizeof(*s.have.elems));
+	s.have.elems = realloc(s.have.elems, (s.have.n_elems + 5) * sizeof(*s.have.elems));
 	assert_non_null(s.have.elems);
-	s.have.elems[s.have.n_elems++] = e;
-	e.set = PLAN_SET_ANSWER;
-	s.have.elems[s.have.n_elems++] = e;
+	s.have.elems[s.have.n_elems++] = redirect;
+	s.have.elems[s.have.n_elems++] = answer;
 	plan_kernel_sort(&s.have);
 	diff(&s);
 	assert_int_equal(s.ops.n, 0);
+
+	/* left from a VIP or a port that went while no agent ran: nobody's role any more */
+	redirect.port = 23;
+	s.have.elems[s.have.n_elems++] = redirect;
+	redirect.addr = ip("192.168.44.121");
+	redirect.port = 22;
+	s.have.elems[s.have.n_elems++] = redirect;
+	answer.addr = redirect.addr;
+	s.have.elems[s.have.n_elems++] = answer;
+	plan_kernel_sort(&s.have);
+	diff(&s);
+	assert_int_equal(s.ops.n, 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(s.ops.items[i].type, PLAN_OP_ELEM_DEL);
+	assert_int_equal(s.ops.items[0].elem.port, 23);
+	assert_ip(s.ops.items[1].elem.addr, "192.168.44.121");
+	assert_int_equal(s.ops.items[2].elem.set, PLAN_SET_ANSWER);
 	state_done(&s);
 }
 
