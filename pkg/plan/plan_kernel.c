@@ -23,10 +23,7 @@ uint32_t *plan_vip_weights(const struct plan_vip *pv, plan_verdict_fn verdict, c
 	return weights;
 }
 
-/*
- * mh and sh go on offering a server of weight 0 its share unless they may fall back; dh cannot fall back
- * at all, so there an unhealthy server is left out.
- */
+/* mh and sh go on offering a server of weight 0 its share unless they may fall back. */
 static uint32_t service_flags(const struct api_port *port)
 {
 	uint32_t flags = port->persistence_s > 0 ? PLAN_IPVS_PERSISTENT : 0;
@@ -46,6 +43,19 @@ static void set_scheduler(struct plan_service *s, const char *name)
 	s->scheduler[n] = '\0';
 }
 
+/*
+ * An unhealthy server stays with weight 0, so that its connections stay, but for two cases where that
+ * would go on sending it new ones: dh cannot fall back, and a client that persists is held to its server
+ * at weight 0, too (unless expire_quiescent_template is set). One that is drained by its own weight of 0
+ * keeps its persisting clients: that is what draining means.
+ */
+static bool is_left_out(const struct api_port *port, const struct plan_server *s, uint32_t weight)
+{
+	if (weight > 0)
+		return false;
+	return port->scheduler == API_SCHED_DH || (port->persistence_s > 0 && s->weight > 0);
+}
+
 int plan_service_make(const struct plan_vip *pv, const struct api_port *port, const struct addr *a,
 		      const uint32_t *weights, struct plan_service *ret)
 {
@@ -63,7 +73,7 @@ int plan_service_make(const struct plan_vip *pv, const struct api_port *port, co
 		return -ENOMEM;
 	set_scheduler(&s, api_scheduler_name(port->scheduler));
 	for (size_t i = 0; i < pv->n_servers; i++) {
-		if (weights[i] == 0 && port->scheduler == API_SCHED_DH)
+		if (is_left_out(port, &pv->servers[i], weights[i]))
 			continue;
 		s.dests[s.n_dests++] = (struct plan_dest){
 			.addr = pv->servers[i].address,

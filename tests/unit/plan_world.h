@@ -18,7 +18,7 @@
 #include "plan/plan.h"
 
 #define WORLD_VIPS 1000
-#define WORLD_NODES 40
+#define WORLD_NODES 260
 #define WORLD_ADDRS 8
 #define WORLD_LINKS 6
 #define WORLD_NEIGHS 128
@@ -81,7 +81,8 @@ static inline struct addr ip4_of(unsigned int node)
 {
 	char text[ADDR_TEXT_MAX];
 
-	(void)snprintf(text, sizeof(text), "192.168.44.%u", 50 + node);
+	(void)snprintf(text, sizeof(text), "192.168.%u.%u", 44 + (50 + node) / 256,
+		       (50 + node) % 256);
 	return ip(text);
 }
 

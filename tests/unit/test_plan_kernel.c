@@ -303,9 +303,36 @@ static void test_schedulers(void **state)
 		svc = service(&s, "192.168.44.120", 22);
 		assert_int_equal(svc->flags, rows[i].flags | PLAN_IPVS_PERSISTENT);
 		assert_int_equal(svc->timeout_s, 300);
+		assert_int_equal(svc->n_dests, 2); /* weight 0 would keep its persisting clients */
 		assert_int_equal(count(&s, PLAN_MAP_STICKY, AF_INET), PLAN_SLOTS);
 		assert_int_equal(count(&s, PLAN_MAP_SLOTS, AF_INET), 0);
 	}
+	state_done(&s);
+}
+
+/* A weight of 0 by configuration drains: persisting clients stay where they are. */
+static void test_drained_server(void **state)
+{
+	struct state s;
+	struct world_vip *v;
+	const struct plan_service *svc;
+
+	(void)state;
+	state_init(&s);
+	v = world_add_vip(s.w, "ssh", "192.168.44.120");
+	v->ports[0].persistence_s = 300;
+	world_add_server(v, ip4_of(1), 0);
+	world_add_server(v, ip4_of(2), 5);
+	make(&s);
+	svc = service(&s, "192.168.44.120", 22);
+	assert_int_equal(svc->n_dests, 2);
+	assert_int_equal(svc->dests[0].weight, 0);
+	assert_int_equal(svc->dests[1].weight, 5);
+	assert_int_equal(slots_to(&s, PLAN_MAP_STICKY, 22, ip4_of(2)), PLAN_SLOTS);
+
+	v->ports[0].scheduler = API_SCHED_DH;
+	make(&s);
+	assert_int_equal(service(&s, "192.168.44.120", 22)->n_dests, 1);
 	state_done(&s);
 }
 
@@ -615,6 +642,19 @@ static void test_targets(void **state)
 		free(t);
 	}
 
+	/* headers count by their text */
+	a->ports[0].check = other[8];
+	b->ports[0].check = other[9];
+	world_plan(s.w);
+	assert_int_equal(plan_targets(s.w->plan, &t, &n), 0);
+	assert_int_equal(n, 6);
+	free(t);
+	b->ports[0].check = other[8];
+	world_plan(s.w);
+	assert_int_equal(plan_targets(s.w->plan, &t, &n), 0);
+	assert_int_equal(n, 3);
+	free(t);
+
 	/* what is not run is not probed */
 	b->vip.addresses[0] = a->vip.addresses[0];
 	world_plan(s.w);
@@ -646,6 +686,7 @@ int main(void)
 		cmocka_unit_test(test_every_health),
 		cmocka_unit_test(test_ports_have_their_own_health),
 		cmocka_unit_test(test_schedulers),
+		cmocka_unit_test(test_drained_server),
 		cmocka_unit_test(test_prefer_same_node),
 		cmocka_unit_test(test_slots_follow_weights),
 		cmocka_unit_test(test_slots_move_little),
