@@ -245,7 +245,7 @@ static void collect(struct probe_curl *c, uint64_t now_ns)
 		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&h);
 
 		struct probe *p = h->probe;
-		struct probe_result r = {.latency_ns = now_ns - p->start_ns};
+		struct probe_result r = {.latency_ns = mono_now_ns() - p->start_ns};
 
 		if (h->header_ns)
 			result_of_status(h, &r);
