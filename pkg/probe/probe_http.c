@@ -34,6 +34,8 @@ struct probe_http {
 	uint64_t header_ns; /* when the whole header was there; 0: not yet */
 	uint32_t n_header;
 	uint32_t n_body;
+	int fd; /* curl's; open as long as the transfer has not ended */
+	bool requesting; /* connected, with TLS where that is asked for */
 	int socket_errno; /* of socket(2) */
 	char reason[64]; /* of the status line, printable ASCII */
 	char error[CURL_ERROR_SIZE];
@@ -65,18 +67,20 @@ static void result_of_status(const struct probe_http *h, struct probe_result *r)
 		       h->reason);
 }
 
-/* How far a transfer came that has no whole header. */
+/* How far a transfer came that has no whole header. curl's times do not tell: it takes the end of the
+ * TLS handshake for that of the connect. */
 enum progress { AT_CONNECT, AT_TLS, AT_HTTP };
 
 static enum progress progress_of(const struct probe_http *h)
 {
-	curl_off_t connect_us = 0, tls_us = 0;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
 
-	(void)curl_easy_getinfo(h->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
-	(void)curl_easy_getinfo(h->easy, CURLINFO_APPCONNECT_TIME_T, &tls_us);
-	if (connect_us == 0)
+	if (h->requesting)
+		return AT_HTTP;
+	if (h->fd < 0 || getpeername(h->fd, (struct sockaddr *)&sa, &len) < 0)
 		return AT_CONNECT;
-	return h->probe->check->kind == API_CHECK_HTTPS && tls_us == 0 ? AT_TLS : AT_HTTP;
+	return h->probe->check->kind == API_CHECK_HTTPS ? AT_TLS : AT_HTTP;
 }
 
 static void result_of_connect(const struct probe_http *h, struct probe_result *r)
@@ -99,7 +103,7 @@ static void result_of_error(const struct probe_http *h, CURLcode code, struct pr
 	if (code == CURLE_OUT_OF_MEMORY || code == CURLE_FAILED_INIT ||
 	    code == CURLE_URL_MALFORMAT || code == CURLE_BAD_FUNCTION_ARGUMENT)
 		r->end = PROBE_LOCAL;
-	else if (progress_of(h) == AT_TLS)
+	else if (h->probe->check->kind == API_CHECK_HTTPS && !h->requesting)
 		r->end = PROBE_L6_TLS;
 	else
 		r->end = PROBE_L7_RESPONSE;
@@ -193,7 +197,20 @@ static curl_socket_t on_open_socket(void *user, curlsocktype purpose, struct cur
 		h->socket_errno = errno;
 		return CURL_SOCKET_BAD;
 	}
+	h->fd = fd;
 	return fd;
+}
+
+static int on_request(void *user, char *to, char *from, int to_port, int from_port)
+{
+	struct probe_http *h = user;
+
+	(void)to;
+	(void)from;
+	(void)to_port;
+	(void)from_port;
+	h->requesting = true;
+	return CURL_PREREQFUNC_OK;
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *known)
@@ -477,6 +494,8 @@ static bool set_options(struct probe_http *h, const struct probe *p)
 	(void)curl_easy_setopt(c, CURLOPT_WRITEDATA, h);
 	(void)curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	(void)curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, h);
+	(void)curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_request);
+	(void)curl_easy_setopt(c, CURLOPT_PREREQDATA, h);
 	(void)curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	(void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
 	(void)curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, 1L);
@@ -511,6 +530,7 @@ int probe_http_start(struct probe *p)
 	if (!h)
 		return -ENOMEM;
 	h->probe = p;
+	h->fd = -1;
 	p->phase = PROBE_HTTP;
 	p->u.http = h; /* from here on whoever releases p frees it */
 	h->easy = curl_easy_init();
