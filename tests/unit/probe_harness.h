@@ -96,6 +96,7 @@ static inline void server_join(struct server *s)
 	s->fd = -1;
 }
 
+/* After rig_free: a connection that a probe still holds keeps the server reading. */
 static inline void server_free(struct server *s)
 {
 	if (s->fd >= 0)

@@ -130,8 +130,8 @@ static void test_answers(void **state)
 		assert_true(r->result.detail[0] != '\0');
 		assert_true(r->result.latency_ns > 0);
 		assert_true(r->result.latency_ns < r->check.timeout_ns);
-		server_free(s);
 		rig_free(r);
+		server_free(s);
 	}
 }
 
@@ -156,8 +156,8 @@ static void test_header_decides_whatever_the_body_does(void **state)
 		rig_probe(r, AF_INET); /* would wait for the time-out, 20 s, otherwise */
 		assert_int_equal(r->result.end, cases[i].end);
 		assert_true(r->result.latency_ns < r->check.timeout_ns);
-		server_free(s);
 		rig_free(r);
+		server_free(s);
 	}
 }
 
@@ -170,8 +170,8 @@ static void test_endless_header_is_ended(void **state)
 	rig_probe(r, AF_INET);
 	assert_int_equal(r->result.end, PROBE_L7_RESPONSE);
 	assert_string_equal(r->result.detail, "header of more than 64 KB");
-	server_free(s);
 	rig_free(r);
+	server_free(s);
 }
 
 static void test_no_answer_tells_the_layer(void **state)
@@ -252,8 +252,8 @@ static void expect_request(int family, const struct api_health_check *check, con
 	if (!check->host && !check->n_headers && !strstr(s->heard, host))
 		fail_msg("no \"%s\" in %s", host, s->heard);
 	assert_null(strstr(s->heard, "X-Evil"));
-	server_free(s);
 	rig_free(r);
+	server_free(s);
 }
 
 static void test_request(void **state)
@@ -296,8 +296,8 @@ static void test_environment_proxy_is_ignored(void **state)
 	assert_int_equal(r->result.end, PROBE_OK);
 	(void)unsetenv("http_proxy");
 	(void)unsetenv("ALL_PROXY");
-	server_free(s);
 	rig_free(r);
+	server_free(s);
 }
 
 static enum MHD_Result tls_handler(void *cls, struct MHD_Connection *conn, const char *url,
@@ -376,8 +376,8 @@ static void test_tls_handshake_fails(void **state)
 		if (r->result.end != PROBE_L6_TLS)
 			fail_msg("%s: %s", probe_end_name(r->result.end), r->result.detail);
 		assert_true(r->result.detail[0] != '\0');
-		server_free(s);
 		rig_free(r);
+		server_free(s);
 	}
 }
 
@@ -433,5 +433,6 @@ int main(void)
 		cmocka_unit_test(test_many_at_once_each_tell_once),
 	};
 
+	(void)alarm(120); /* a test that hangs ends */
 	return cmocka_run_group_tests_name("probe_http", tests, NULL, NULL);
 }

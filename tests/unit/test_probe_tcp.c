@@ -79,8 +79,8 @@ static void test_server_sees_an_orderly_end(void **state)
 			fail_msg("%s: the server's read gave %d", cases[i].name,
 				 atomic_load(&s->last_read));
 		assert_int_equal(r->n_done, 1);
-		server_free(s);
 		rig_free(r);
+		server_free(s);
 	}
 }
 
@@ -96,8 +96,8 @@ static void test_server_that_closes_or_never_stops(void **state)
 		rig_probe(r, AF_INET);
 		check_ok(r);
 		rig_wait_ended(r, s, 1); /* we stop listening, so its send fails */
-		server_free(s);
 		rig_free(r);
+		server_free(s);
 	}
 }
 
@@ -149,8 +149,8 @@ static void test_no_descriptor_says_nothing_of_the_target(void **state)
 	rig_wait(r, 1);
 	assert_int_equal(r->result.end, PROBE_LOCAL);
 	assert_string_equal(r->result.detail, "too many open files");
-	server_free(s);
 	rig_free(r);
+	server_free(s);
 }
 
 static void test_cancelled_probe_is_silent(void **state)
@@ -164,8 +164,8 @@ static void test_cancelled_probe_is_silent(void **state)
 		probe_cancel(rig_start(r, AF_INET));
 	rig_probe(r, AF_INET); /* only this one tells */
 	assert_int_equal(r->n_done, 1);
-	server_free(s);
 	rig_free(r);
+	server_free(s);
 }
 
 static void test_engine_may_go_with_probes_under_way(void **state)
@@ -224,8 +224,8 @@ static void test_done_may_cancel_and_start(void **state)
 	while (c.left > 0)
 		rig_turn(r);
 	assert_int_equal(r->n_done, 0);
-	server_free(s);
 	rig_free(r);
+	server_free(s);
 }
 
 static void test_many_at_once_each_tell_once(void **state)
@@ -250,8 +250,8 @@ static void test_many_at_once_each_tell_once(void **state)
 	rig_wait(none, N);
 	assert_int_equal(r->result.end, PROBE_OK);
 	assert_int_equal(none->result.end, PROBE_L4_TIMEOUT);
-	server_free(s);
 	rig_free(r);
+	server_free(s);
 	rig_free(none);
 	hole_close(&hole);
 }
@@ -281,5 +281,6 @@ int main(void)
 		cmocka_unit_test(test_names),
 	};
 
+	(void)alarm(120); /* a test that hangs ends */
 	return cmocka_run_group_tests_name("probe_tcp", tests, NULL, NULL);
 }
