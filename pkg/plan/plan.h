@@ -59,6 +59,9 @@ struct plan_facts {
 struct plan_objects {
 	const struct api_vip *const *vips; /* any order; duplicates of a name do not occur */
 	size_t n_vips;
+	/* For each of vips the version that last ran here without being refused, or NULL; NULL: none. Where
+	 * the present version is refused for what is wrong with it, this one goes on running. */
+	const struct api_vip *const *vips_before;
 	const struct api_node *const *nodes;
 	size_t n_nodes;
 	const struct api_secret *const *secrets;
@@ -106,12 +109,14 @@ struct plan_server { /* a real server, all ports */
 };
 
 struct plan_vip {
-	const struct api_vip *vip; /* borrowed from objects */
+	const struct api_vip *vip; /* the version that counts; borrowed from objects */
+	enum plan_reason
+		rejected; /* PLAN_OK, or why vip is the version before and not the present one */
 	enum plan_reason refused; /* PLAN_OK: run (as router or as real server only) */
 	enum plan_reason fault; /* PLAN_NO_LINK_LOCAL, PLAN_LINK_DOWN or PLAN_OK */
 	enum plan_reason degraded; /* PLAN_OK, NO_IPVS, else NOT_ON_LINK, else STRICT_RP_FILTER */
-	/* for people: of the refusal, else the fault, else what is degraded; names the field or thing, its
-	 * value and the cure, with a free number where one is needed */
+	/* for people: of the refusal or rejection, else the fault, else what is degraded; names the field or
+	 * thing, its value and the cure, with a free number where one is needed */
 	char message[200];
 	bool routes; /* takes part in VRRP; false if refused */
 	bool serves; /* is a real server; false if refused */

@@ -52,6 +52,10 @@ const struct api_secret *plan_index_secret(const struct plan_index *ix, const ch
 
 /* ---- plan_resolve.c ---- */
 
+/* plan_new for VIPs that are sorted by name, and without a look at vips_before. */
+int plan_resolve(const struct plan_objects *objects, const struct plan_facts *facts,
+		 struct plan **ret);
+
 /* What plan_new knows of a VIP while it works, beside its plan_vip; same index. */
 struct plan_work {
 	const struct plan_link *link; /* NULL: none found */

@@ -251,13 +251,6 @@ static uint32_t valid_lft(const struct plan_vip *pv)
 
 /* ---- the whole ---- */
 
-static int cmp_vip(const void *pa, const void *pb)
-{
-	const struct plan_vip *a = pa, *b = pb;
-
-	return strcmp(a->vip->name, b->vip->name);
-}
-
 static int cmp_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -344,7 +337,8 @@ static int resolve(const struct plan_index *ix, struct plan *p, struct plan_work
 	return r == 0 ? choose_sync_link(p) : r;
 }
 
-int plan_new(const struct plan_objects *objects, const struct plan_facts *facts, struct plan **ret)
+int plan_resolve(const struct plan_objects *objects, const struct plan_facts *facts,
+		 struct plan **ret)
 {
 	AUTO(plan_free_p) struct plan *p = calloc(1, sizeof(*p));
 	AUTO(free_p) struct plan_work *work = calloc(objects->n_vips + 1, sizeof(*work));
@@ -361,7 +355,6 @@ int plan_new(const struct plan_objects *objects, const struct plan_facts *facts,
 		p->vips[i].vip = objects->vips[i];
 		p->vips[i].vrid = objects->vips[i]->vrid;
 	}
-	qsort(p->vips, p->n_vips, sizeof(*p->vips), cmp_vip);
 	for (size_t i = 0; i < p->n_vips; i++)
 		work[i].age_s = objects->by_name ? 0 : p->vips[i].vip->created_s;
 

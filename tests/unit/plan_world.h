@@ -47,6 +47,7 @@ struct world_verdict {
 struct world {
 	struct world_vip *vips; /* WORLD_VIPS */
 	const struct api_vip *vip_ptrs[WORLD_VIPS];
+	const struct api_vip *before_ptrs[WORLD_VIPS]; /* used where a test sets vips_before */
 	struct api_node nodes[WORLD_NODES];
 	const struct api_node *node_ptrs[WORLD_NODES];
 	struct addr ips[WORLD_NODES][2];
