@@ -116,7 +116,8 @@ int election_start(const struct election_rings *rings, struct election **ret, st
 /* Ends and joins the thread and frees everything. After ELECTION_STOPPED, or at any time to leave without
  * a word to anybody. NULL is fine. */
 void election_join(struct election *e);
-/* True if the thread runs with SCHED_FIFO; and whether its memory is locked. */
+/* True if the thread runs with SCHED_FIFO, and if the memory of the process is locked: where permitted. */
 bool election_is_realtime(const struct election *e);
+bool election_is_locked(const struct election *e);
 
 #endif
