@@ -1,6 +1,7 @@
 /*
- * pair: two fresh network namespaces, "a" and "b", joined by a veth pair (va in a, vb in b): 10.9.0.11 and
- * fe80::11 against 10.9.0.12 and fe80::12, MAC 02:00:00:00:00:11 and :12. One thread enters either at will.
+ * pair: two fresh network namespaces, "a" and "b", on a bridge in a third (so that one may lose its link alone):
+ * va in a has 10.9.0.11 and fe80::11, vb in b 10.9.0.12 and fe80::12, MAC 02:00:00:00:00:11 and :12.
+ * The calling thread enters either at will.
  */
 #ifndef VIPD_TESTS_NETNS_PAIR_H
 #define VIPD_TESTS_NETNS_PAIR_H
@@ -21,9 +22,9 @@
 #include "base/base.h"
 
 struct pair {
-	int ns[2];
+	int ns[2], segment; /* namespaces */
 	unsigned int ifindex[2];
-	pid_t keeper; /* lives in a, so that `ip` can name it */
+	pid_t keepers[2]; /* live in a and b, so that `ip` can name them */
 };
 
 #define PAIR_SKIP 77
@@ -78,28 +79,40 @@ static inline void pair_address(const char *ifname, int last)
 
 static inline void pair_open(struct pair *p)
 {
-	p->ns[0] = pair_unshare();
-	p->keeper = fork();
-	if (p->keeper == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			pause();
+	static const char *const names[2] = {"va", "vb"};
+
+	for (int side = 0; side < 2; side++) {
+		p->ns[side] = pair_unshare();
+		p->keepers[side] = fork();
+		if (p->keepers[side] == 0) {
+			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				pause();
+		}
 	}
-	p->ns[1] = pair_unshare();
-	pair_sh("ip link add vb type veth peer name va netns %d", (int)p->keeper);
-	pair_address("vb", 12);
-	p->ifindex[1] = if_nametoindex("vb");
-	pair_enter(p, 0);
-	pair_address("va", 11);
-	p->ifindex[0] = if_nametoindex("va");
+	p->segment = pair_unshare();
+	pair_sh("ip link add segment type bridge mcast_snooping 0");
+	pair_sh("ip link set segment up");
+	for (int side = 0; side < 2; side++) {
+		pair_sh("ip link add port%d type veth peer name %s netns %d", side, names[side],
+			(int)p->keepers[side]);
+		pair_sh("ip link set port%d master segment up", side);
+	}
+	for (int side = 0; side < 2; side++) {
+		pair_enter(p, side);
+		pair_address(names[side], 11 + side);
+		p->ifindex[side] = if_nametoindex(names[side]);
+	}
 }
 
 static inline void pair_close(struct pair *p)
 {
-	(void)kill(p->keeper, SIGKILL);
-	(void)waitpid(p->keeper, NULL, 0);
-	fd_close_p(&p->ns[0]);
-	fd_close_p(&p->ns[1]);
+	for (int side = 0; side < 2; side++) {
+		(void)kill(p->keepers[side], SIGKILL);
+		(void)waitpid(p->keepers[side], NULL, 0);
+		fd_close_p(&p->ns[side]);
+	}
+	fd_close_p(&p->segment);
 }
 
 /* Waits until fd can be read; generous, for loaded machines. */
