@@ -3,6 +3,10 @@
  * own; renews address lifetimes; repairs role state. It alone writes VIP addresses and the role sets
  * (redirect, answer), so control and switchover never undo each other's work.
  *
+ * A VIP is standby until a TAKE, with one exception: if SET finds an address of the VIP on its interface, it
+ * was left by an earlier agent, and everything of it stays as it is until the first order; if none comes
+ * the addresses expire by themselves, and the VIP is standby from then on.
+ *
  * Becoming active: weight 0 for the suspect -> delete from redirect (and answer ARP) -> add addresses -> done.
  * Leaving: add to redirect (and stop answering) -> remove addresses -> done.
  */
@@ -34,7 +38,10 @@ struct switchover_done {
 enum switchover_cmd_type {
 	SWITCHOVER_SET, /* role: new lists of a VIP; applied at once according to the present role */
 	SWITCHOVER_REMOVE, /* vip_id: standby for good: addresses and role elements removed */
-	SWITCHOVER_REPAIR, /* vip_id: something of its role state is not as it should be: apply again */
+	SWITCHOVER_REPAIR, /* vip_id: something of its role state is not as it should be: apply again.
+			    * Addresses that expired because this thread was frozen are LOST the first
+			    * time, and put back the second: election decides in between. */
+	SWITCHOVER_SWEEP, /* all VIPs are set: role elements of no VIP are an earlier agent's; remove them */
 	SWITCHOVER_QUIT,
 };
 struct switchover_cmd {
@@ -45,10 +52,11 @@ struct switchover_cmd {
 
 /* switchover -> control */
 enum switchover_note_type {
-	SWITCHOVER_NOTE_DONE, /* a TAKE or RELEASE is complete */
-	SWITCHOVER_NOTE_ERROR,
+	SWITCHOVER_NOTE_DONE, /* a TAKE or RELEASE is complete; with error, NOTE_ERROR came before */
+	SWITCHOVER_NOTE_ERROR, /* of any step, also of SET, REPAIR and renewals (vip_id 0: of SWEEP) */
 	SWITCHOVER_NOTE_REMOVED,
-	SWITCHOVER_NOTE_LOST, /* a renewal found the address gone: it was removed behind our back */
+	SWITCHOVER_NOTE_LOST, /* a renewal found the address gone, or came too late: told once. Not put
+			       * back without a TAKE or a REPAIR. */
 };
 struct switchover_note {
 	enum switchover_note_type type;

@@ -5,7 +5,7 @@
  *
  * Rules (SPEC section 4), for ip and likewise ip6:
  *   chain input, filter, input, priority 97 (IPVS answers at 98 and schedules at 99):
- *	meta l4proto . ip daddr . th dport @redirect          meta mark set MARK
+ *	meta l4proto . ip daddr . th dport @redirected        meta mark set MARK
  *	ether saddr @peers  meta l4proto . ip daddr . th dport @services   meta mark set MARK
  *   chain prerouting, nat, prerouting, priority -101:
  *	ip daddr . iif @home  -> without IPVS: dnat by map solo, else accept
@@ -14,8 +14,9 @@
  *	dnat to  meta l4proto . ip daddr . th dport . numgen random mod 12 map @slots
  *   chain output, nat, output, priority -101 (IPVS at -99): the two dnat rules
  *   chain postrouting, nat, postrouting, priority 100 (srcnat):
- *	ct status dnat, ct original destination in @services, (oif != lo or saddr in @vips):
+ *	ct status dnat, (oif != lo or saddr in @vips), meta l4proto . ct original daddr . th dport @services:
  *	snat to ct original daddr map @node
+ * Each rule has a counter and a comment; `nft list table ip vipd` prints all of it, and a saved ruleset loads.
  * Table arp: chain input: arp operation request, daddr ip . iif @answer accept; daddr ip @vips drop.
  */
 #ifndef VIPD_NFT_NFT_H
@@ -30,7 +31,8 @@ int nft_open(struct nft **ret, struct verr *reterr);
 void nft_close(struct nft *n);
 void nft_close_p(struct nft **n);
 
-/* Makes the tables, chains, rules, sets and maps unless they are there exactly as this version makes
+/* The comment of a table holds a hash of all that this version puts into it.
+ * Makes the tables, chains, rules, sets and maps unless they are there exactly as this version makes
  * them (elements stay). A table of another shape or mark is replaced in one transaction, with its elements.
  * mark4/mark6: the node's firewall marks; 0: that family's table is not needed and removed.
  * *ret_changed: whether something had to be done. */

@@ -15,7 +15,8 @@ static const struct nft_set_def sets[PLAN_SET_N] = {
 	[PLAN_MAP_SLOTS] = {"slots", {NFT_F_PROTO, NFT_F_ADDR, NFT_F_PORT, NFT_F_SLOT}, 4, true},
 	[PLAN_MAP_STICKY] = {"sticky", {NFT_F_PROTO, NFT_F_ADDR, NFT_F_PORT, NFT_F_SLOT}, 4, true},
 	[PLAN_MAP_SOLO] = {"solo", {NFT_F_PROTO, NFT_F_ADDR, NFT_F_PORT}, 3, true},
-	[PLAN_SET_REDIRECT] = {"redirect", {NFT_F_PROTO, NFT_F_ADDR, NFT_F_PORT}, 3, false},
+	/* `redirect` is a word of nft's language: a saved ruleset with that name could not be loaded. */
+	[PLAN_SET_REDIRECT] = {"redirected", {NFT_F_PROTO, NFT_F_ADDR, NFT_F_PORT}, 3, false},
 	[PLAN_SET_ANSWER] = {"answer", {NFT_F_ADDR, NFT_F_IFINDEX}, 2, false},
 };
 
