@@ -6,6 +6,7 @@
  *
  * With arguments it is a part for tests/guest/resend.sh:
  *	t_resend agent IFNAME SYNC_ID SECONDS VIP active|standby OWN...	 resends, then prints its counters
+ *	t_resend tell IFNAME SYNC_ID VIP DEST N		tells N connections to port 80 that do not exist
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -502,6 +503,36 @@ static int run_agent(char **argv)
 	return rc == 0 ? 0 : 1;
 }
 
+static int run_tell(char **argv)
+{
+	struct ipvs_conn c = {.family = AF_INET,
+			      .protocol = IPPROTO_TCP,
+			      .state = IPVS_TCP_ESTABLISHED,
+			      .vip_port = 80,
+			      .dest_port = 80};
+	uint8_t sync_id = (uint8_t)atoi(argv[2]);
+	int n = atoi(argv[5]), fd = ipvs_sync_socket(argv[1], NULL);
+	struct ipvs_sync_message m;
+
+	if (fd < 0 || addr_parse(argv[3], &c.vip) < 0 || addr_parse(argv[4], &c.dest) < 0)
+		return 1;
+	ipvs_sync_message_init(&m, sync_id, 1472);
+	for (int k = 0; k < n; k++) {
+		uint8_t client[4] = {10, 99, (uint8_t)(k / 250 % 250), (uint8_t)(k % 250 + 1)};
+
+		c.client = addr_from_bytes(AF_INET, client);
+		c.client_port = (uint16_t)(10000 + k / 62500);
+		if (ipvs_sync_message_add(&m, &c, IPVS_CONN_DROUTE, 0, 3600))
+			continue;
+		if (send(fd, m.bytes, m.len, 0) != (ssize_t)m.len)
+			return 1;
+		poll(NULL, 0, 3); /* the receiver's buffer is not endless */
+		ipvs_sync_message_init(&m, sync_id, 1472);
+		k--;
+	}
+	return send(fd, m.bytes, m.len, 0) == (ssize_t)m.len ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -518,6 +549,8 @@ int main(int argc, char **argv)
 
 	if (argc >= 7 && strcmp(argv[1], "agent") == 0)
 		return run_agent(argv + 1);
+	if (argc == 7 && strcmp(argv[1], "tell") == 0)
+		return run_tell(argv + 1);
 	if (unshare(CLONE_NEWNET) < 0) {
 		fprintf(stderr, "skipped: a network namespace needs root\n");
 		return SKIP;

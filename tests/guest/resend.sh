@@ -1,0 +1,114 @@
+#!/bin/sh
+# Connections that were opened while a node was away: resending tells it of them within 10 s of its return,
+# and they survive its takeover. Here without the agent: IPVS, marks and roles are made by hand, build/guest/
+# t_resend does the resending. Then the same with a larger table.
+. "$(dirname "$0")/../lib/lab.sh"
+lab_enter "$@"
+lab_need_ipvs
+lab_need_tools
+RESEND=$LAB_TOP/build/guest/t_resend
+[ -x "$RESEND" ] || fail "$RESEND is not built"
+VIP=192.168.44.120
+SYNC_ID=7
+
+lab_init
+lab_node node01 node02 node03
+lab_client client 200
+
+# The kernel state of a node as SPEC section 4 has it, but for the clients on nodes.
+make_node()
+{
+	n=$1 own=$(lab_address "$1") mark=0x7600000$(lab_number "$1")
+	lab_in "$n" sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_ignore; echo 2 >/proc/sys/net/ipv4/conf/eth0/arp_announce'
+	ip -n "$n" route add local $VIP dev lo table local src "$own"
+	lab_in "$n" ipvsadm -A -t $VIP:22 -s rr
+	for other in node01 node02 node03; do
+		method=-g
+		[ "$other" != "$n" ] || method=-m
+		lab_in "$n" ipvsadm -a -t $VIP:22 -r "$(lab_address $other):22" $method
+	done
+	lab_in "$n" ipvsadm -A -f $((mark)) -s rr
+	lab_in "$n" ipvsadm -a -f $((mark)) -r "$own:0" -m
+	lab_in "$n" ipvsadm --start-daemon master --mcast-interface eth0 --syncid $SYNC_ID
+	lab_in "$n" ipvsadm --start-daemon backup --mcast-interface eth0 --syncid $SYNC_ID
+	lab_in "$n" nft "table ip vipd {
+		set peers { type ether_addr; elements = { $(lab_mac 51), $(lab_mac 52), $(lab_mac 53) }; }
+		chain input { type filter hook input priority 97;
+			ip daddr $VIP ether saddr @peers meta mark set $mark; }
+	}"
+	lab_server "$n" 22 -e
+}
+
+move_vip()
+{
+	ip -n "$1" address del $VIP/32 dev eth0 2>/dev/null
+	ip -n "$2" address add $VIP/32 dev eth0
+	# Stands for the announcement.
+	ip -n client neigh flush dev eth0
+}
+
+knows()
+{
+	[ "$(lab_in "$1" ipvsadm -Lnc | grep -c "ESTABLISHED.* $VIP:22 ")" = "$2" ]
+}
+
+agents()
+{
+	for n in node01 node02 node03; do
+		role=standby
+		[ "$n" != "$1" ] || role=active
+		lab_background "agent-$n" "$n" "$RESEND" agent eth0 $SYNC_ID "$2" $VIP $role "$(lab_address $n)"
+	done
+}
+
+step "node03 is away while connections are opened"
+for n in node01 node02 node03; do
+	make_node $n
+done
+move_vip node01 node01
+lab_cable node03 down
+lab_in node01 ipvsadm -e -t $VIP:22 -r 192.168.44.53:22 -g -w 0
+lab_hold quiet client $VIP 22 -n 8 -q 8
+wait_for 10 "node02 knows them" knows node02 8
+expect "node01 does" knows node01 8
+sleep 3 # the kernel's daemon has nothing left to tell
+lab_cable node03 up
+sleep 3
+expect "node03 does not, by the kernel alone" knows node03 0
+
+step "resending"
+agents node01 14
+wait_for 10 "node03 knows all of them" knows node03 8
+wait_for 20 "the agents are done" grep -q passes "$LAB/agent-node01.out"
+wait_for 5 "all of them" grep -q passes "$LAB/agent-node03.out"
+wait_for 5 "all of them" grep -q passes "$LAB/agent-node02.out"
+for n in node01 node02 node03; do
+	note "$n: $(cat "$LAB/agent-$n.out")"
+	expect "no error" grep -q 'errors=0' "$LAB/agent-$n.out"
+	[ $n = node03 ] || expect "it tells" grep -qv ' sent=0 ' "$LAB/agent-$n.out"
+done
+expect "node03 echoes nothing" grep -q ' sent=0 ' "$LAB/agent-node03.out"
+expect "nobody has more than there are" knows node01 8
+expect "nor node02" knows node02 8
+
+step "node03 takes over"
+move_vip node01 node03
+report=$(lab_report quiet)
+note "$report"
+[ "$(field lost "$report")" = 0 ] && [ "$(field quiet-lost "$report")" = 0 ] || fail "connections were lost"
+
+step "a larger table"
+lab_in node01 ipvsadm -A -t $VIP:80 -s rr
+lab_in node01 ipvsadm -a -t $VIP:80 -r 192.168.44.52:80 -g
+lab_cable node03 down
+expect "node02 invents connections" lab_in node02 "$RESEND" tell eth0 $SYNC_ID $VIP 192.168.44.52 2000
+sleep 1
+expect "node01 learned them" [ "$(lab_in node01 ipvsadm -Lnc | grep -c "$VIP:80 ")" = 2000 ]
+lab_cable node03 up
+lab_background agent-node01 node01 "$RESEND" agent eth0 $SYNC_ID 20 $VIP active 192.168.44.51
+wait_for 60 "node01's agent is done" grep -q passes "$LAB/agent-node01.out"
+out=$(cat "$LAB/agent-node01.out")
+note "$out"
+[ "$(field errors "$out")" = 0 ] || fail "errors"
+[ "$(field pass_seen "$out")" -ge 2000 ] || fail "the table was not walked through"
+expect "node03 learned them" [ "$(lab_in node03 ipvsadm -Lnc | grep -c "$VIP:80 ")" = 2000 ]
