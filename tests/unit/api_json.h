@@ -32,6 +32,37 @@ static inline json_t *minimal_vip(void)
 		" 'spec': {'addresses': ['192.168.44.120'], 'vrrp': {}, 'ports': [{'port': 22}]}}");
 }
 
+/* Every field is there, but for httpGet where tcpSocket is. */
+static inline json_t *full_vip(void)
+{
+	return json_from(
+		"{'apiVersion': 'vipd.io/v1alpha1', 'kind': 'VirtualIP', 'metadata': {'name': "
+		"'all',"
+		" 'uid': '5f3c', 'generation': 7, 'creationTimestamp': '2026-01-02T03:04:05Z'},"
+		" 'spec': {'addresses': ['10.0.0.9', '10.0.0.2'], 'interface': 'bond0',"
+		"  'nodeSelector': {'matchLabels': {'edge': 'yes'}},"
+		"  'vrrp': {'virtualRouterID': 4, 'version': 2, 'advertisementPeriodMilliseconds': "
+		"2000,"
+		"   'preemption': 'Never', 'preemptionDelayMilliseconds': 250, 'transport': "
+		"'Unicast',"
+		"   'authentication': {'passwordSecretRef': {'name': 'vipd-vrrp', 'key': "
+		"'password'}},"
+		"   'priorities': [{'nodeName': 'node02', 'priority': 99},"
+		"    {'nodeName': 'node01', 'priority': 100}]},"
+		"  'realServers': [{'address': '10.0.0.52', 'weight': 3}, {'address': "
+		"'10.0.0.51'}],"
+		"  'ports': [{'name': 'web', 'port': 443, 'protocol': 'TCP', 'scheduler': 'wlc',"
+		"   'trafficDistribution': 'PreferSameNode', 'persistenceSeconds': 300,"
+		"   'healthCheck': {'httpGet': {'path': '/up', 'port': 8443, 'scheme': 'HTTPS',"
+		"     'host': 'www.example.org', 'httpHeaders': [{'name': 'X-Probe', 'value': "
+		"'vipd'}]},"
+		"    'periodMilliseconds': 500, 'timeoutMilliseconds': 200, 'failureThreshold': 3,"
+		"    'successThreshold': 4}},"
+		"   {'port': 53, 'protocol': 'UDP', 'healthCheck': {'tcpSocket': {'port': 54}}},"
+		"   {'port': 80, 'healthCheck': {'httpGet': {}}}]},"
+		" 'status': {'activeNode': 'node01'}}");
+}
+
 /* Puts value (JSON; NULL: removes) at a path like spec.ports[0].port; maps on the way are made. */
 static inline void json_put(json_t *at, const char *path, const char *value)
 {

@@ -22,9 +22,9 @@ static struct api_vip *decode(const json_t *object)
 	return v;
 }
 
-static struct api_vip *decode_text(const char *text)
+static struct api_vip *decode_full(void)
 {
-	json_t *object = json_from(text);
+	json_t *object = full_vip();
 	struct api_vip *v = decode(object);
 
 	json_decref(object);
@@ -113,30 +113,9 @@ static void test_default_vrid(void **state)
 	}
 }
 
-static const char full[] =
-	"{'apiVersion': 'vipd.io/v1alpha1', 'kind': 'VirtualIP', 'metadata': {'name': 'all',"
-	" 'uid': '5f3c', 'generation': 7, 'creationTimestamp': '2026-01-02T03:04:05Z'},"
-	" 'spec': {'addresses': ['10.0.0.9', '10.0.0.2'], 'interface': 'bond0',"
-	"  'nodeSelector': {'matchLabels': {'edge': 'yes'}},"
-	"  'vrrp': {'virtualRouterID': 4, 'version': 2, 'advertisementPeriodMilliseconds': 2000,"
-	"   'preemption': 'Never', 'preemptionDelayMilliseconds': 250, 'transport': 'Unicast',"
-	"   'authentication': {'passwordSecretRef': {'name': 'vipd-vrrp', 'key': 'password'}},"
-	"   'priorities': [{'nodeName': 'node02', 'priority': 99},"
-	"    {'nodeName': 'node01', 'priority': 100}]},"
-	"  'realServers': [{'address': '10.0.0.52', 'weight': 3}, {'address': '10.0.0.51'}],"
-	"  'ports': [{'name': 'web', 'port': 443, 'protocol': 'TCP', 'scheduler': 'wlc',"
-	"   'trafficDistribution': 'PreferSameNode', 'persistenceSeconds': 300,"
-	"   'healthCheck': {'httpGet': {'path': '/up', 'port': 8443, 'scheme': 'HTTPS',"
-	"     'host': 'www.example.org', 'httpHeaders': [{'name': 'X-Probe', 'value': 'vipd'}]},"
-	"    'periodMilliseconds': 500, 'timeoutMilliseconds': 200, 'failureThreshold': 3,"
-	"    'successThreshold': 4}},"
-	"   {'port': 53, 'protocol': 'UDP', 'healthCheck': {'tcpSocket': {'port': 54}}},"
-	"   {'port': 80, 'healthCheck': {'httpGet': {}}}]},"
-	" 'status': {'activeNode': 'node01'}}";
-
 static void test_every_value(void **state)
 {
-	struct api_vip *v = decode_text(full);
+	struct api_vip *v = decode_full();
 
 	(void)state;
 	assert_string_equal(v->uid, "5f3c");
@@ -231,7 +210,7 @@ static void test_creation_times(void **state)
 	}
 }
 
-/* Each of these alone makes another spec of `full`. */
+/* Each of these alone makes another spec of full_vip(). */
 static const struct {
 	const char *path, *value;
 } changes[] = {
@@ -279,11 +258,11 @@ static const struct {
 
 static void test_a_changed_spec_is_another(void **state)
 {
-	struct api_vip *v = decode_text(full);
+	struct api_vip *v = decode_full();
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		json_t *object = json_from(full);
+		json_t *object = full_vip();
 		struct api_vip *other;
 
 		json_put(object, changes[i].path, changes[i].value);
@@ -296,7 +275,7 @@ static void test_a_changed_spec_is_another(void **state)
 	api_vip_free(v);
 }
 
-/* Each of these leaves `full` what it is. */
+/* Each of these leaves full_vip() what it is. */
 static const struct {
 	const char *path, *value;
 } rewordings[] = {
@@ -318,11 +297,11 @@ static const struct {
 
 static void test_a_reworded_spec_is_the_same(void **state)
 {
-	struct api_vip *v = decode_text(full);
+	struct api_vip *v = decode_full();
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rewordings) / sizeof(rewordings[0]); i++) {
-		json_t *object = json_from(full);
+		json_t *object = full_vip();
 		struct api_vip *other;
 
 		json_put(object, rewordings[i].path, rewordings[i].value);
@@ -337,7 +316,7 @@ static void test_a_reworded_spec_is_the_same(void **state)
 
 static void test_checks_are_ordered(void **state)
 {
-	struct api_vip *v = decode_text(full);
+	struct api_vip *v = decode_full();
 	const struct api_port *p = v->ports;
 
 	(void)state;
