@@ -151,8 +151,9 @@ static void find_fault(struct plan_vip *pv, const struct plan_work *w)
 	} else if (!addr_is_set(&pv->source)) {
 		pv->fault = PLAN_NO_LINK_LOCAL;
 		say(pv,
-		    "interface %s has no usable IPv6 link-local address (none, or tentative): "
-		    "adverts need one as their source",
+		    "interface %s has no usable IPv6 link-local address (none, or tentative) for "
+		    "adverts "
+		    "to come from: enable IPv6 on it, or end a duplicate",
 		    w->link->name);
 	}
 }
