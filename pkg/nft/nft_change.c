@@ -289,8 +289,9 @@ int nft_change(struct nft *n, const struct plan_elem *add, size_t n_add,
 
 	if (n_add + n_del > PLAN_NFT_BATCH_MAX)
 		return verr_set(reterr, E2BIG, "%zu elements in one transaction", n_add + n_del);
+	/* ENOENT: a deletion found nothing; EBUSY or EEXIST: a map has the key with another value. */
 	r = try_plain(n, &c, reterr);
-	for (int i = 0; i < TRIES && (r == -ENOENT || r == -EBUSY); i++)
+	for (int i = 0; i < TRIES && (r == -ENOENT || r == -EBUSY || r == -EEXIST); i++)
 		r = try_dumped(n, &c, reterr);
 	return r;
 }
