@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -526,6 +528,79 @@ static void test_batch_of_a_thousand_by_ten_mh(void **state)
 	check_thousand_by_ten(*state, "mh");
 }
 
+static void send_from(uint16_t port, const struct plan_service *s)
+{
+	struct sockaddr_storage from, to;
+	struct addr own = ip("192.0.2.50");
+	socklen_t from_len = addr_to_sockaddr(&own, port, 0, &from);
+	socklen_t to_len = addr_to_sockaddr(&s->addr, s->port, 0, &to);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&from, from_len), 0);
+	assert_int_equal(sendto(fd, "x", 1, 0, (const struct sockaddr *)&to, to_len), 1);
+	close(fd);
+}
+
+/* mh must pick alike on every node, however the service came to be: at once or destination by destination,
+ * with a real server that was away from the start. */
+static void test_mh_picks_alike(void **state)
+{
+	enum { CLIENTS = 200, SERVERS = 5 };
+	struct plan_service s[] = {service("192.0.2.100", IPPROTO_UDP, 53, "mh"),
+				   service("192.0.2.101", IPPROTO_UDP, 53, "mh")};
+	struct plan_op ops[1 + SERVERS];
+	const struct plan_op *p[1 + SERVERS];
+	struct addr picks[2][CLIENTS];
+	struct ipvs_conns *table = NULL;
+	struct ipvs_conn c;
+	struct verr err = {0};
+	size_t n_servers_used = 0;
+
+	run("ip link add d0 type dummy && ip addr add 192.0.2.50/24 dev d0 && ip link set d0 up");
+	memset(picks, 0, sizeof(picks));
+	for (size_t k = 0; k < ARRAY_LEN(s); k++) {
+		s[k].flags = PLAN_IPVS_SCHED1 | PLAN_IPVS_SCHED2;
+		ops[0] = (struct plan_op){.type = PLAN_OP_SERVICE_ADD, .service = s[k]};
+		for (unsigned int d = 0; d < SERVERS; d++) {
+			char text[ADDR_TEXT_MAX];
+
+			snprintf(text, sizeof(text), "192.0.2.%u", d + 1);
+			ops[1 + d] = (struct plan_op){
+				.type = PLAN_OP_DEST_ADD,
+				.service = s[k],
+				.dest = dest(text, 53, PLAN_DROUTE, d == 2 ? 0 : 1)};
+		}
+		for (size_t o = 0; o < ARRAY_LEN(ops); o++)
+			p[o] = &ops[o];
+		if (k == 0)
+			assert_int_equal(ipvs_apply_batch(*state, p, ARRAY_LEN(p), &err), 0);
+		for (size_t o = 0; k == 1 && o < ARRAY_LEN(ops); o++)
+			assert_int_equal(ipvs_apply(*state, p[o], &err), 0);
+		for (uint16_t port = 0; port < CLIENTS; port++)
+			send_from((uint16_t)(20000 + port), &s[k]);
+	}
+	assert_int_equal(ipvs_conns_open(&table, &err), 0);
+	while (ipvs_conns_next(table, &c) > 0) {
+		assert_in_range(c.client_port, 20000, 20000 + CLIENTS - 1);
+		picks[addr_eq(&c.vip, &s[1].addr) ? 1 : 0][c.client_port - 20000] = c.dest;
+	}
+	ipvs_conns_close(table);
+	for (size_t k = 0; k < CLIENTS; k++) {
+		assert_true(addr_is_set(&picks[0][k]));
+		assert_true(addr_eq(&picks[0][k], &picks[1][k]));
+	}
+	for (unsigned int d = 0; d < SERVERS; d++) {
+		size_t n = 0;
+
+		for (size_t k = 0; k < CLIENTS; k++)
+			n += addr_eq(&picks[0][k], &ops[1 + d].dest.addr);
+		n_servers_used += n > 0;
+		print_message("server %u: %zu of %d\n", d + 1, n, CLIENTS);
+	}
+	assert_int_equal(n_servers_used, SERVERS - 1);
+}
+
 /* One bad operation among many is told, and hinders none of the others. */
 static void test_batch_with_a_bad_operation(void **state)
 {
@@ -565,6 +640,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sync_daemons, fresh, done),
 		cmocka_unit_test_setup_teardown(test_batch_of_a_thousand_by_ten_rr, fresh, done),
 		cmocka_unit_test_setup_teardown(test_batch_of_a_thousand_by_ten_mh, fresh, done),
+		cmocka_unit_test_setup_teardown(test_mh_picks_alike, fresh, done),
 		cmocka_unit_test_setup_teardown(test_batch_with_a_bad_operation, fresh, done),
 	};
 	struct ipvs *i = NULL;
