@@ -16,6 +16,7 @@ struct agent_conf {
 	const char *ipvs_sysctl_dir;
 	uint8_t ipvs_sync_id; /* 0: off */
 	uint32_t ipvs_tcp_timeout_s;
+	const char *health_address; /* /livez and /readyz; "": none */
 	bool cleanup_on_exit;
 	const char *version; /* for status */
 };

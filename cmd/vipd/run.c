@@ -1,0 +1,172 @@
+/* vipd run: the agent. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "cmd.h"
+#include "flags.h"
+#include "loop/loop.h"
+
+static const char usage[] = "Usage: vipd run --manifests DIR [OPTIONS]\n\n"
+			    "Runs the agent of this node: elects by VRRP, checks the real servers, "
+			    "programs IPVS, nftables and\n"
+			    "addresses for the VirtualIP objects in DIR (*.yaml, *.yml, *.json: "
+			    "VirtualIP, Secret, Node), and\n"
+			    "follows changes there. SIGTERM hands over and ends within 2 s; SIGHUP "
+			    "reads everything again.\n";
+
+struct run_flags {
+	const char *node_name, *manifests, *namespace_, *state_dir, *run_dir, *health_address;
+	const char *sysctl_dir, *log_format;
+	uint64_t sync_id, tcp_timeout_s, cleanup, verbosity;
+};
+
+static int parse(struct run_flags *o, int argc, char **argv)
+{
+	const struct flag flags[] = {
+		{.name = "manifests",
+		 .env = "VIPD_MANIFESTS",
+		 .arg = "DIR",
+		 .type = FLAG_TEXT,
+		 .text = &o->manifests,
+		 .help = "directory of the objects"},
+		{.name = "node-name",
+		 .env = "VIPD_NODE_NAME",
+		 .arg = "NAME",
+		 .type = FLAG_TEXT,
+		 .text = &o->node_name,
+		 .help = "this node's name (default: $NODE_NAME, else the host name)"},
+		{.name = "namespace",
+		 .env = "VIPD_NAMESPACE",
+		 .arg = "NAME",
+		 .type = FLAG_TEXT,
+		 .text = &o->namespace_,
+		 .help = "namespace of the Secrets (default vipd-system)"},
+		{.name = "state-dir",
+		 .env = "VIPD_STATE_DIR",
+		 .arg = "DIR",
+		 .type = FLAG_TEXT,
+		 .text = &o->state_dir,
+		 .help = "last good objects (default /var/lib/vipd)"},
+		{.name = "run-dir",
+		 .env = "VIPD_RUN_DIR",
+		 .arg = "DIR",
+		 .type = FLAG_TEXT,
+		 .text = &o->run_dir,
+		 .help = "socket and lock (default /run/vipd)"},
+		{.name = "health-address",
+		 .env = "VIPD_HEALTH_ADDRESS",
+		 .arg = "ADDR:PORT",
+		 .type = FLAG_TEXT,
+		 .text = &o->health_address,
+		 .help = "/livez and /readyz (default 127.0.0.1:9754; empty: none)"},
+		{.name = "ipvs-sync-id",
+		 .env = "VIPD_IPVS_SYNC_ID",
+		 .arg = "N",
+		 .type = FLAG_UINT,
+		 .max = 255,
+		 .num = &o->sync_id,
+		 .help = "of connection synchronisation: one per cluster on a segment, 0: off "
+			 "(default 1)"},
+		{.name = "ipvs-tcp-timeout",
+		 .env = "VIPD_IPVS_TCP_TIMEOUT",
+		 .arg = "SECONDS",
+		 .type = FLAG_UINT,
+		 .max = 31 * 86400,
+		 .num = &o->tcp_timeout_s,
+		 .help = "of established TCP connections in IPVS, 0: leave it (default 86400)"},
+		{.name = "ipvs-sysctl-dir",
+		 .env = "VIPD_IPVS_SYSCTL_DIR",
+		 .arg = "DIR",
+		 .type = FLAG_TEXT,
+		 .text = &o->sysctl_dir,
+		 .help = "IPVS settings, used where writable (default /proc/sys/net/ipv4/vs)"},
+		{.name = "cleanup-on-exit",
+		 .env = "VIPD_CLEANUP_ON_EXIT",
+		 .type = FLAG_SWITCH,
+		 .num = &o->cleanup,
+		 .help = "leave nothing in the kernel"},
+		{.name = "verbosity",
+		 .letter = 'v',
+		 .env = "VIPD_VERBOSITY",
+		 .arg = "N",
+		 .type = FLAG_UINT,
+		 .max = 9,
+		 .num = &o->verbosity,
+		 .help = "of the log (default 2)"},
+		{.name = "log-format",
+		 .env = "VIPD_LOG_FORMAT",
+		 .arg = "FORMAT",
+		 .type = FLAG_TEXT,
+		 .text = &o->log_format,
+		 .help = "text or json (default text)"},
+	};
+	int rest;
+	int r = flags_parse("run", usage, flags, ARRAY_LEN(flags), argc, argv, &rest);
+
+	if (r != 0)
+		return r;
+	if (rest < argc) {
+		fprintf(stderr, "vipd run: unexpected argument \"%s\"\n", argv[rest]);
+		return -1;
+	}
+	if (!o->manifests) {
+		fprintf(stderr, "vipd run: no source of objects: give --manifests DIR\n");
+		return -1;
+	}
+	if (strcmp(o->log_format, "text") != 0 && strcmp(o->log_format, "json") != 0) {
+		fprintf(stderr, "vipd run: --log-format: \"%s\" is neither text nor json\n",
+			o->log_format);
+		return -1;
+	}
+	return 0;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static char host[HOST_NAME_MAX + 1];
+	struct run_flags o = {
+		.node_name = getenv("NODE_NAME"),
+		.namespace_ = "vipd-system",
+		.state_dir = "/var/lib/vipd",
+		.run_dir = "/run/vipd",
+		.health_address = "127.0.0.1:9754",
+		.sysctl_dir = "/proc/sys/net/ipv4/vs",
+		.log_format = "text",
+		.sync_id = 1,
+		.tcp_timeout_s = 86400,
+		.verbosity = 2,
+	};
+	struct verr err = {0};
+	int r = parse(&o, argc, argv);
+
+	if (r != 0)
+		return r > 0 ? 0 : CMD_USAGE;
+	if ((!o.node_name || !*o.node_name) && gethostname(host, sizeof(host) - 1) == 0)
+		o.node_name = host;
+	log_setup(strcmp(o.log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT,
+		  (int)o.verbosity);
+	loop_block_signals();
+	const struct agent_conf conf = {
+		.node_name = o.node_name,
+		.manifests_dir = o.manifests,
+		.namespace_ = o.namespace_,
+		.state_dir = o.state_dir,
+		.run_dir = o.run_dir,
+		.health_address = o.health_address,
+		.ipvs_sysctl_dir = o.sysctl_dir,
+		.ipvs_sync_id = (uint8_t)o.sync_id,
+		.ipvs_tcp_timeout_s = (uint32_t)o.tcp_timeout_s,
+		.cleanup_on_exit = o.cleanup != 0,
+		.version = cmd_version_text(),
+	};
+
+	if (agent_run(&conf, &err) < 0) {
+		fprintf(stderr, "vipd run: %s\n", err.msg);
+		return 1;
+	}
+	return 0;
+}

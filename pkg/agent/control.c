@@ -1,0 +1,406 @@
+/* control: start, stop, and the sources of the loop. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "agent/control.h"
+
+#define RING_VALUES 2048
+#define STOP_NS (1800 * NS_PER_MS) /* the process is gone within 2 s of SIGTERM */
+
+static int make_dir(const char *path, mode_t mode, struct verr *reterr)
+{
+	char part[512];
+	size_t len = strlen(path);
+
+	if (len == 0 || len >= sizeof(part))
+		return verr_set(reterr, EINVAL, "directory %s: bad length", path);
+	memcpy(part, path, len + 1);
+	for (size_t i = 1; i <= len; i++) {
+		if (part[i] != '/' && part[i] != '\0')
+			continue;
+		char keep = part[i];
+
+		part[i] = '\0';
+		if (mkdir(part, i == len ? mode : 0755) < 0 && errno != EEXIST)
+			return verr_set(reterr, errno, "directory %s: %s", part, strerror(errno));
+		part[i] = keep;
+	}
+	return 0;
+}
+
+static int take_lock(struct control *c, struct verr *reterr)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/lock", c->conf->run_dir);
+	c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (c->lock_fd < 0)
+		return verr_set(reterr, errno, "%s: %s", path, strerror(errno));
+	if (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return verr_set(reterr, EBUSY, "another agent runs here: %s is locked", path);
+	return 0;
+}
+
+/* ---- sources ---- */
+
+static int on_rtnl(void *user, int fd, uint32_t events, uint64_t now_ns)
+{
+	struct control *c = user;
+	int bits = rtnl_monitor_drain(c->rtnl);
+
+	(void)fd;
+	(void)events;
+	(void)now_ns;
+	if (bits < 0)
+		bits = (int)RTNL_CHANGED_LOST;
+	if ((unsigned int)bits & (RTNL_CHANGED_NEIGH | RTNL_CHANGED_LOST)) {
+		c->facts_dirty |= CONTROL_FACTS_NEIGHS;
+		control_look(c, 0, 50 * NS_PER_MS);
+	}
+	if ((unsigned int)bits & (RTNL_CHANGED_LINK | RTNL_CHANGED_LOST))
+		control_look(c, CONTROL_LOOK_RTNL, 2 * NS_PER_MS);
+	if ((unsigned int)bits & (RTNL_CHANGED_ADDR | RTNL_CHANGED_ROUTE))
+		control_look(c, CONTROL_LOOK_RTNL, 20 * NS_PER_MS);
+	return 0;
+}
+
+static int on_nft(void *user, int fd, uint32_t events, uint64_t now_ns)
+{
+	struct control *c = user;
+
+	(void)fd;
+	(void)events;
+	(void)now_ns;
+	if (nft_monitor_drain(c->nft) != 0)
+		control_look(c, CONTROL_LOOK_NFT, 20 * NS_PER_MS);
+	return 0;
+}
+
+static int on_save(void *user, uint64_t now_ns)
+{
+	struct control *c = user;
+	int r = control_objects_save(c);
+
+	(void)now_ns;
+	if (r < 0)
+		log_warning("State was not saved", KV_STR("dir", c->conf->state_dir),
+			    KV_STR("err", strerror(-r)));
+	return 0;
+}
+
+static int on_stop_late(void *user, uint64_t now_ns)
+{
+	struct control *c = user;
+
+	(void)now_ns;
+	loop_stop(c->loop, 0);
+	return 0;
+}
+
+static int on_terminate(void *user, int signo, uint64_t now_ns)
+{
+	struct control *c = user;
+	const struct election_cmd cmd = {.type = ELECTION_STOP_ALL};
+
+	if (c->stopping)
+		return 0;
+	c->stopping = true;
+	log_info("Agent is stopping, handing over",
+		 KV_STR("signal", signo == SIGINT ? "SIGINT" : "SIGTERM"));
+	(void)loop_timer_set(c->stopper, now_ns + STOP_NS);
+	if (!ring_push(c->to_election, &cmd))
+		loop_stop(c->loop, 0);
+	return 0;
+}
+
+static int on_hangup(void *user, int signo, uint64_t now_ns)
+{
+	struct control *c = user;
+
+	(void)signo;
+	(void)now_ns;
+	log_info("Objects are read again", KV_STR("signal", "SIGHUP"));
+	if (c->manifests)
+		manifest_source_reload(c->manifests);
+	control_changed(c);
+	return 0;
+}
+
+/* ---- start ---- */
+
+static int start_loop(struct control *c, struct verr *reterr)
+{
+	struct loop_source *s;
+	int r = loop_new(&c->loop, reterr);
+
+	if (r < 0)
+		return r;
+	if ((r = loop_add_timer(c->loop, LOOP_PRIO_NORMAL, control_turn, c, &c->turn)) < 0 ||
+	    (r = loop_add_timer(c->loop, LOOP_PRIO_OUTWARD, on_save, c, &c->saver)) < 0 ||
+	    (r = loop_add_timer(c->loop, LOOP_PRIO_NORMAL, on_stop_late, c, &c->stopper)) < 0 ||
+	    (r = loop_add_signal(c->loop, SIGTERM, on_terminate, c, &s)) < 0 ||
+	    (r = loop_add_signal(c->loop, SIGINT, on_terminate, c, &s)) < 0 ||
+	    (r = loop_add_signal(c->loop, SIGHUP, on_hangup, c, &s)) < 0)
+		return verr_set(reterr, -r, "event loop: %s", strerror(-r));
+	return probe_engine_new(c->loop, &c->probes, reterr);
+}
+
+static int start_kernel(struct control *c, struct verr *reterr)
+{
+	struct verr err = {0};
+	int r = rtnl_open(&c->rtnl, reterr);
+
+	if (r == 0)
+		r = rtnl_monitor_open(c->rtnl, reterr);
+	if (r == 0)
+		r = nft_open(&c->nft, reterr);
+	if (r < 0)
+		return r;
+	r = ipvs_open(&c->ipvs, &err);
+	if (r < 0) {
+		c->ipvs = NULL;
+		log_warning("IPVS is not available: VIPs are served by their active node alone",
+			    KV_STR("err", err.msg));
+	} else {
+		(void)ipvs_info(c->ipvs, &c->ipvs_info, NULL);
+		r = ipvs_dump(c->ipvs, &c->have_services, &c->n_have_services, reterr);
+		if (r < 0)
+			return r;
+	}
+	r = control_facts_links(c, reterr);
+	return r < 0 ? r : 0;
+}
+
+static int start_rings(struct control *c, struct verr *reterr)
+{
+	int r = ring_new(sizeof(struct election_cmd), RING_VALUES, &c->to_election, reterr);
+
+	if (r == 0)
+		r = ring_new(sizeof(struct election_record), RING_VALUES, &c->from_election,
+			     reterr);
+	if (r == 0)
+		r = ring_new(sizeof(struct switchover_order), RING_VALUES, &c->orders, reterr);
+	if (r == 0)
+		r = ring_new(sizeof(struct switchover_done), RING_VALUES, &c->dones, reterr);
+	if (r == 0)
+		r = ring_new(sizeof(struct switchover_cmd), RING_VALUES, &c->to_switch, reterr);
+	if (r == 0)
+		r = ring_new(sizeof(struct switchover_note), RING_VALUES, &c->from_switch, reterr);
+	return r;
+}
+
+static int start_threads(struct control *c, struct verr *reterr)
+{
+	const struct switchover_rings sw = {
+		.orders = c->orders,
+		.dones = c->dones,
+		.cmds = c->to_switch,
+		.notes = c->from_switch,
+	};
+	const struct election_rings el = {
+		.cmds = c->to_election,
+		.records = c->from_election,
+		.orders = c->orders,
+		.dones = c->dones,
+	};
+	int r = start_rings(c, reterr);
+
+	if (r == 0)
+		r = switchover_start(&sw, c->ipvs != NULL, &c->switchover, reterr);
+	if (r == 0)
+		r = election_start(&el, &c->election, reterr);
+	if (r < 0)
+		return r;
+	nft_monitor_ignore(c->nft, switchover_nft(c->switchover));
+	rtnl_monitor_ignore(c->rtnl, switchover_rtnl(c->switchover));
+	return 0;
+}
+
+static int start_sources(struct control *c, struct verr *reterr)
+{
+	struct loop_source *s;
+	int r;
+
+	if ((r = loop_add_io(c->loop, ring_fd(c->from_election), LOOP_IN, LOOP_PRIO_VRRP,
+			     control_records, c, &s)) < 0 ||
+	    (r = loop_add_io(c->loop, ring_fd(c->from_switch), LOOP_IN, LOOP_PRIO_VRRP,
+			     control_notes, c, &s)) < 0 ||
+	    (r = loop_add_io(c->loop, rtnl_monitor_fd(c->rtnl), LOOP_IN, LOOP_PRIO_NETLINK, on_rtnl,
+			     c, &s)) < 0 ||
+	    (r = loop_add_io(c->loop, nft_monitor_fd(c->nft), LOOP_IN, LOOP_PRIO_NETLINK, on_nft, c,
+			     &s)) < 0)
+		return verr_set(reterr, -r, "event loop: %s", strerror(-r));
+	return 0;
+}
+
+static int start_objects(struct control *c, struct verr *reterr)
+{
+	int r = control_objects_load(c);
+
+	if (r < 0 && r != -ENOENT)
+		log_warning("State directory holds nothing usable",
+			    KV_STR("dir", c->conf->state_dir), KV_STR("err", strerror(-r)));
+	size_t n = HASH_COUNT(c->objects);
+
+	r = manifest_source_new(c->loop, c->conf->manifests_dir, control_sink, c, &c->manifests,
+				reterr);
+	if (r < 0)
+		return r;
+	if (c->source_bad && n > 0)
+		log_warning("Objects could not be read: the last good ones are in force",
+			    KV_STR("manifests", c->conf->manifests_dir),
+			    KV_STR("state", c->conf->state_dir), KV_UINT("objects", n));
+	return 0;
+}
+
+static int on_livez(void *user, char **ret_body, size_t *ret_len, const char **ret_type)
+{
+	(void)user;
+	return control_http_text("ok\n", ret_body, ret_len, ret_type) ? 200 : 500;
+}
+
+static int on_readyz(void *user, char **ret_body, size_t *ret_len, const char **ret_type)
+{
+	const struct control *c = user;
+	const char *text = c->ready     ? "ok\n"
+			   : !c->synced ? "objects are not read yet\n"
+					: "kernel is not programmed\n";
+
+	return !control_http_text(text, ret_body, ret_len, ret_type) ? 500 : c->ready ? 200 : 503;
+}
+
+bool control_http_text(const char *text, char **ret_body, size_t *ret_len, const char **ret_type)
+{
+	*ret_body = strdup(text);
+	*ret_len = strlen(text);
+	*ret_type = "text/plain; charset=utf-8";
+	return *ret_body != NULL;
+}
+
+static int start_outward(struct control *c, struct verr *reterr)
+{
+	const struct http_route routes[] = {
+		{.path = "/livez", .fn = on_livez, .user = c},
+		{.path = "/readyz", .fn = on_readyz, .user = c},
+	};
+	char path[512];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/agent.sock", c->conf->run_dir);
+	r = ctl_server_new(c->loop, path, control_status, c, &c->ctl, reterr);
+	if (r < 0)
+		return r;
+	if (c->conf->health_address && *c->conf->health_address)
+		r = http_server_new(c->loop, c->conf->health_address, routes, ARRAY_LEN(routes),
+				    &c->http, reterr);
+	return r;
+}
+
+static int start(struct control *c, struct verr *reterr)
+{
+	int r = make_dir(c->conf->state_dir, 0700, reterr);
+
+	if (r == 0)
+		r = make_dir(c->conf->run_dir, 0755, reterr);
+	if (r == 0)
+		r = take_lock(c, reterr);
+	if (r == 0)
+		r = start_loop(c, reterr);
+	if (r == 0)
+		r = start_kernel(c, reterr);
+	if (r == 0)
+		r = start_threads(c, reterr);
+	if (r == 0)
+		r = start_sources(c, reterr);
+	if (r == 0)
+		r = start_outward(c, reterr);
+	if (r < 0)
+		return r;
+	control_settings_open(c);
+	return start_objects(c, reterr);
+}
+
+/* ---- stop ---- */
+
+/* Switchover has removed them already, unless it was stuck: nobody must find them here afterwards. */
+static void drop_addresses(struct control *c)
+{
+	if (!c->rtnl || control_facts_links(c, NULL) < 0)
+		return;
+	for (size_t i = 0; i < c->n_links; i++) {
+		for (size_t a = 0; a < c->links[i].n_addrs; a++) {
+			const struct plan_ifaddr *ia = &c->links[i].addrs[a];
+
+			if (ia->finite && control_owns(c, &ia->addr))
+				(void)rtnl_addr_del(c->rtnl, c->links[i].ifindex, &ia->addr, NULL);
+		}
+	}
+}
+
+static void stop_threads(struct control *c)
+{
+	const struct switchover_cmd quit = {.type = SWITCHOVER_QUIT};
+
+	if (c->election)
+		election_join(c->election);
+	if (c->switchover) {
+		(void)ring_push(c->to_switch, &quit);
+		switchover_join(c->switchover);
+	}
+}
+
+static void stop(struct control *c)
+{
+	stop_threads(c);
+	if (c->objects_changed)
+		(void)control_objects_save(c);
+	drop_addresses(c);
+	ctl_server_free(c->ctl);
+	http_server_free(c->http);
+	manifest_source_free(c->manifests);
+	resend_free(c->resend);
+	control_roles_done(c);
+	control_health_done(c);
+	probe_engine_free(c->probes);
+	control_apply_done(c);
+	control_objects_done(c);
+	control_facts_done(c);
+	ring_free(c->to_election);
+	ring_free(c->from_election);
+	ring_free(c->orders);
+	ring_free(c->dones);
+	ring_free(c->to_switch);
+	ring_free(c->from_switch);
+	ipvs_close(c->ipvs);
+	nft_close(c->nft);
+	rtnl_close(c->rtnl);
+	loop_free(c->loop);
+	fd_close_p(&c->lock_fd);
+}
+
+int agent_run(const struct agent_conf *conf, struct verr *reterr)
+{
+	struct control c = {.conf = conf, .lock_fd = -1, .started_ns = mono_now_ns()};
+	int r = start(&c, reterr);
+
+	if (r == 0) {
+		log_info("Agent started", KV_STR("node", conf->node_name),
+			 KV_STR("version", conf->version), KV_STR("manifests", conf->manifests_dir),
+			 KV_BOOL("ipvs", c.ipvs != NULL),
+			 KV_BOOL("realtime", election_is_realtime(c.election)));
+		control_changed(&c);
+		r = loop_run(c.loop);
+		if (r < 0)
+			verr_set(reterr, -r, "event loop: %s", strerror(-r));
+	}
+	stop(&c);
+	if (r == 0 && conf->cleanup_on_exit)
+		r = agent_cleanup(conf->state_dir, conf->run_dir, conf->ipvs_sysctl_dir, reterr);
+	if (r == 0)
+		log_info("Agent stopped", KV_STR("node", conf->node_name));
+	return r;
+}

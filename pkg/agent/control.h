@@ -1,0 +1,274 @@
+/*
+ * control: the thread that does everything except electing and switching: objects -> plan -> kernel ->
+ * status. Private to pkg/agent; one file an idea:
+ *	control.c		start, stop, the loop's sources
+ *	control_objects.c	the store of objects, fed by the source and by the state directory
+ *	control_facts.c		what the node has: links, neighbours, IPVS
+ *	control_apply.c		plan, diff, apply; repairs
+ *	control_roles.c		VIPs as election and switchover run them
+ *	control_health.c	targets, probes, verdicts
+ *	control_status.c	the document of `vipd status`
+ *	control_settings.c	IPVS settings and former values in the state directory
+ */
+#ifndef VIPD_AGENT_CONTROL_H
+#define VIPD_AGENT_CONTROL_H
+
+#include <uthash.h>
+
+#include "agent/agent.h"
+#include "agent/election.h"
+#include "agent/resend.h"
+#include "agent/ring.h"
+#include "agent/switchover.h"
+#include "api/api.h"
+#include "ctl/ctl.h"
+#include "health/health.h"
+#include "http/http.h"
+#include "ipvs/ipvs.h"
+#include "loop/loop.h"
+#include "manifest/manifest.h"
+#include "nft/nft.h"
+#include "plan/plan.h"
+#include "probe/probe.h"
+#include "rtnl/rtnl.h"
+
+/* ---- objects ---- */
+
+enum control_kind { CONTROL_VIP, CONTROL_NODE, CONTROL_SECRET };
+
+/* A good object. Counted references: the store's, and one for each health target that uses its check. */
+struct control_object {
+	enum control_kind kind;
+	unsigned int refs;
+	char key[3 * API_NAME_MAX]; /* "Kind/namespace/name" */
+	struct api_vip *vip; /* exactly one of the three is set */
+	struct api_node *node;
+	struct api_secret *secret;
+	json_t *raw; /* as delivered, for the state directory */
+	char *origin;
+	bool stale; /* from the state directory, not confirmed by the source yet */
+	UT_hash_handle hh;
+};
+
+/* Something that the source or a decoder could not take; shown until it is mended. */
+struct control_problem {
+	char *key; /* object key or origin */
+	char *text;
+	UT_hash_handle hh;
+};
+
+/* ---- VIPs as they run ---- */
+
+struct control_vip {
+	uint32_t id;
+	char name[API_NAME_MAX];
+	size_t plan_idx; /* in control.plan; SIZE_MAX: not in it any more */
+	bool in_election, removing;
+	bool adopted; /* its address was on the interface when it was first planned */
+	bool handover_sent;
+	uint64_t
+		born_ns; /* no first advert within a second of this, unless all peers are resolved */
+	struct election_conf *sent; /* copy of the last configuration pushed; NULL: none */
+	struct plan_role role_sent;
+	bool has_role;
+	uint32_t generation;
+
+	enum vrrp_state state;
+	enum vrrp_why why;
+	uint64_t since_ns;
+	struct addr active; /* source address of the active router; unset: unknown */
+	uint8_t active_priority;
+	uint64_t active_since_ns;
+	struct election_counters counters;
+	bool switch_active; /* as switchover last told */
+	struct addr stranger; /* uses our VRID or address; set for 60 s after the last sign */
+	char stranger_what[64];
+	uint64_t stranger_ns;
+	enum plan_reason told_refused, told_degraded, told_fault; /* logged already */
+	UT_hash_handle hh_id, hh_name;
+};
+
+/* ---- health ---- */
+
+struct control_target {
+	struct control *c;
+	struct addr address;
+	const struct api_health_check *check; /* inside `object` */
+	struct control_object *object; /* a reference */
+	struct health health;
+	struct probe *probe;
+	struct probe_result last;
+	uint64_t last_ns; /* 0: no result yet */
+	struct loop_source *timer;
+	bool used; /* mark of the present plan */
+};
+
+/* ---- repairs: what was put back, by kind ---- */
+
+enum control_repair {
+	CONTROL_REPAIR_SERVICE,
+	CONTROL_REPAIR_DEST,
+	CONTROL_REPAIR_RULE,
+	CONTROL_REPAIR_ROUTE,
+	CONTROL_REPAIR_ADDRESS,
+	CONTROL_REPAIR_LINK,
+	CONTROL_REPAIR_SYNC,
+	CONTROL_REPAIR_TIMEOUT,
+	CONTROL_REPAIR_N,
+};
+
+struct control {
+	const struct agent_conf *conf;
+	struct loop *loop;
+	uint64_t started_ns;
+	int lock_fd;
+
+	/* effects */
+	struct rtnl *rtnl;
+	struct nft *nft;
+	struct ipvs *ipvs; /* NULL: the kernel has none */
+	struct ipvs_info ipvs_info;
+	struct probe_engine *probes;
+	struct manifest_source *manifests;
+	struct ctl_server *ctl;
+	struct http_server *http;
+	struct resend *resend;
+
+	/* threads */
+	struct ring *to_election, *from_election, *orders, *dones, *to_switch, *from_switch;
+	struct election *election;
+	struct switchover *switchover;
+
+	/* objects */
+	struct control_object *objects; /* by key */
+	struct control_problem *problems;
+	bool synced;
+	bool source_bad; /* the directory as a whole cannot be read */
+	bool objects_changed; /* since the state file was written */
+
+	/* facts */
+	struct plan_link *links;
+	size_t n_links;
+	struct plan_neigh *neighs; /* only added to while their owner takes part */
+	size_t n_neighs;
+	unsigned int default4, default6;
+
+	/* plan */
+	struct plan *plan;
+	const struct api_vip **p_vips; /* what the plan borrows */
+	const struct api_node **p_nodes;
+	const struct api_secret **p_secrets;
+	struct control_object **p_refs;
+	size_t n_p_refs;
+	struct plan_kernel want;
+	bool has_want;
+	struct addr *owned; /* addresses that are ours now or were at the last run */
+	size_t n_owned;
+
+	struct control_vip *by_id, *by_name;
+	uint32_t next_id;
+
+	struct control_target **targets; /* sorted as plan_targets sorts */
+	size_t n_targets;
+
+	/* when to do what */
+	struct loop_source *turn; /* timer: plan (dirty) and reconcile */
+	bool dirty; /* objects, facts or verdicts changed: plan anew */
+	unsigned int facts_dirty; /* CONTROL_FACTS_* to be read again */
+	unsigned int look; /* CONTROL_LOOK_* at the next turn */
+	uint64_t turn_ns; /* when `turn` is due; 0: not armed */
+	uint64_t reconcile_ns; /* next look at all that the kernel has */
+	bool ready; /* synced once, kernel programmed */
+	uint64_t
+		quiet_until_ns; /* destinations taken out for their clients' sake: do not put back before */
+	struct loop_source *saver;
+	struct loop_source *stopper;
+	bool stopping, stopped;
+
+	/* dump of the last reconcile, for status */
+	struct plan_service *have_services;
+	size_t n_have_services;
+
+	/* settings */
+	bool settings_writable, settings_ours;
+	bool expire_nodest, sloppy_tcp;
+	struct ipvs_timeouts former_timeouts;
+
+	uint64_t repairs[CONTROL_REPAIR_N];
+	uint64_t repair_told_ns[CONTROL_REPAIR_N];
+	uint64_t apply_errors;
+	char last_apply_error[200];
+};
+
+/* control_objects.c */
+void control_sink(void *user, const struct object_event *ev);
+int control_objects_load(struct control *c); /* from the state directory, as stale ones */
+int control_objects_save(struct control *c);
+void control_objects_done(struct control *c);
+struct control_object *control_object_ref(struct control_object *o);
+void control_object_unref(struct control_object *o);
+/* Adds to the owned addresses (sorted, unique). */
+int control_own(struct control *c, const struct addr *a);
+bool control_owns(const struct control *c, const struct addr *a);
+
+/* control_facts.c: 1 if something changed that the plan depends on, 0 if not, -errno */
+int control_facts_links(struct control *c, struct verr *reterr);
+int control_facts_neighs(struct control *c, struct verr *reterr);
+void control_facts_get(const struct control *c, struct plan_facts *ret);
+void control_facts_done(struct control *c);
+const struct mac *control_mac_of(const struct control *c, const struct addr *a);
+/* Node name behind an advert's source address: a member's address, or one with the same MAC. NULL: a stranger. */
+const char *control_node_of(const struct control *c, const struct plan_vip *v,
+			    const struct addr *source);
+
+/* control_apply.c */
+#define CONTROL_FACTS_LINKS 1u
+#define CONTROL_FACTS_NEIGHS 2u
+#define CONTROL_LOOK_IPVS 1u
+#define CONTROL_LOOK_IPVS_MORE 2u /* time-outs and synchronisation daemons */
+#define CONTROL_LOOK_NFT 4u
+#define CONTROL_LOOK_RTNL 8u
+#define CONTROL_LOOK_ALL 15u
+void control_changed(struct control *c); /* plan anew soon */
+/* Look at these parts of the kernel's state, at the latest in_ns from now. */
+void control_look(struct control *c, unsigned int what, uint64_t in_ns);
+void control_repaired(struct control *c, enum control_repair kind, uint64_t now_ns);
+const char *control_repair_name(enum control_repair kind);
+int control_turn(void *user, uint64_t now_ns); /* timer handler */
+void control_apply_done(struct control *c);
+enum health_verdict control_verdict(const void *user, const struct addr *address,
+				    const struct api_health_check *check);
+
+/* control_roles.c */
+int control_roles_update(struct control *c, uint64_t now_ns);
+int control_records(void *user, int fd, uint32_t events, uint64_t now_ns);
+int control_notes(void *user, int fd, uint32_t events, uint64_t now_ns);
+void control_roles_drain(struct control *c, uint64_t now_ns);
+/* Role state is there as the roles want: addresses, and if `elems` (sorted) was dumped, the role elements. */
+void control_roles_check(struct control *c, const struct plan_elem *elems, size_t n_elems,
+			 uint64_t now_ns);
+void control_roles_repair(struct control *c); /* the tables were made anew: role elements again */
+void control_roles_done(struct control *c);
+
+/* control_health.c */
+int control_health_update(struct control *c, uint64_t now_ns);
+void control_health_suspect(struct control *c, const struct addr *server, uint64_t now_ns);
+void control_health_done(struct control *c);
+const struct control_target *control_health_find(const struct control *c,
+						 const struct addr *address,
+						 const struct api_health_check *check);
+
+/* control.c */
+bool control_http_text(const char *text, char **ret_body, size_t *ret_len, const char **ret_type);
+
+/* control_status.c */
+json_t *control_status(void *user, enum ctl_request req);
+
+/* control_settings.c */
+void control_settings_open(struct control *c);
+void control_settings_update(struct control *c);
+int control_state_path(const struct control *c, const char *name, char *buf, size_t size);
+int control_file_write(const char *path, const char *text, size_t len);
+int control_links_remember(struct control *c, const struct plan_link *link);
+
+#endif

@@ -1,0 +1,582 @@
+/* Plan, compare with what the kernel has, apply the difference; count what had to be put back. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/control.h"
+
+#define RECONCILE_NS (10 * NS_PER_S)
+/* IPVS and device settings tell nobody of changes: look, so that they are put back within 1 s. */
+#define LOOK_NS (500 * NS_PER_MS)
+#define MERGE_NS (2 * NS_PER_MS)
+#define RETRY_NS NS_PER_S
+
+void control_changed(struct control *c)
+{
+	c->dirty = true;
+	control_look(c, CONTROL_LOOK_ALL, MERGE_NS);
+}
+
+void control_look(struct control *c, unsigned int what, uint64_t in_ns)
+{
+	uint64_t at_ns = mono_now_ns() + in_ns;
+
+	c->look |= what;
+	if (c->turn_ns == 0 || at_ns < c->turn_ns) {
+		c->turn_ns = at_ns;
+		(void)loop_timer_set(c->turn, at_ns);
+	}
+}
+
+enum health_verdict control_verdict(const void *user, const struct addr *address,
+				    const struct api_health_check *check)
+{
+	const struct control_target *t = control_health_find(user, address, check);
+
+	return t ? t->health.verdict : HEALTH_UNKNOWN;
+}
+
+/* ---- plan ---- */
+
+static void plan_drop(struct control *c)
+{
+	plan_free(c->plan);
+	c->plan = NULL;
+	free(c->p_vips);
+	free(c->p_nodes);
+	free(c->p_secrets);
+	for (size_t i = 0; i < c->n_p_refs; i++)
+		control_object_unref(c->p_refs[i]);
+	free(c->p_refs);
+	c->p_vips = NULL;
+	c->p_nodes = NULL;
+	c->p_secrets = NULL;
+	c->p_refs = NULL;
+	c->n_p_refs = 0;
+}
+
+/* The plan borrows from objects: they are kept by reference for as long as it lives. */
+static int plan_make(struct control *c, const struct plan_facts *facts)
+{
+	size_t n = HASH_COUNT(c->objects);
+	const struct api_vip **vips = calloc(n + 1, sizeof(*vips));
+	const struct api_node **nodes = calloc(n + 1, sizeof(*nodes));
+	const struct api_secret **secrets = calloc(n + 1, sizeof(*secrets));
+	struct control_object **refs = calloc(n + 1, sizeof(*refs));
+	struct plan_objects in = {
+		.secret_namespace = c->conf->namespace_,
+		.by_name = true,
+	};
+	struct control_object *o, *next;
+	struct plan *fresh = NULL;
+	size_t n_refs = 0;
+	int r = -ENOMEM;
+
+	if (vips && nodes && secrets && refs) {
+		HASH_ITER(hh, c->objects, o, next)
+		{
+			switch (o->kind) {
+			case CONTROL_VIP:
+				vips[in.n_vips++] = o->vip;
+				break;
+			case CONTROL_NODE:
+				nodes[in.n_nodes++] = o->node;
+				break;
+			case CONTROL_SECRET:
+				secrets[in.n_secrets++] = o->secret;
+				break;
+			}
+			refs[n_refs++] = control_object_ref(o);
+		}
+		in.vips = vips;
+		in.nodes = nodes;
+		in.secrets = secrets;
+		r = plan_new(&in, facts, &fresh);
+	}
+	if (r < 0) {
+		for (size_t i = 0; i < n_refs; i++)
+			control_object_unref(refs[i]);
+		free(vips);
+		free(nodes);
+		free(secrets);
+		free(refs);
+		return r;
+	}
+	plan_drop(c);
+	c->plan = fresh;
+	c->p_vips = vips;
+	c->p_nodes = nodes;
+	c->p_secrets = secrets;
+	c->p_refs = refs;
+	c->n_p_refs = n_refs;
+	return 0;
+}
+
+static bool want_same(const struct control *c, const struct plan_kernel *fresh)
+{
+	struct plan_ops ops = {0};
+	bool same = c->want.mark4 == fresh->mark4 && c->want.mark6 == fresh->mark6 &&
+		    plan_diff(fresh, &c->want, c->owned, c->n_owned, &ops) == 0 && ops.n == 0;
+
+	plan_ops_done(&ops);
+	return same;
+}
+
+/* *ret_changed: whether the kernel should now have something else than before. */
+static int replan(struct control *c, uint64_t now_ns, bool *ret_changed)
+{
+	struct plan_facts facts;
+	struct plan_kernel want = {0};
+
+	control_facts_get(c, &facts);
+	int r = plan_make(c, &facts);
+
+	if (r == 0)
+		r = control_health_update(c, now_ns);
+	if (r == 0)
+		r = plan_kernel_want(c->plan, &facts, control_verdict, c, &want);
+	if (r < 0)
+		return r;
+	*ret_changed = !c->has_want || !want_same(c, &want);
+	if (c->has_want)
+		plan_kernel_done(&c->want);
+	c->want = want;
+	c->has_want = true;
+	return 0;
+}
+
+/* ---- compare ---- */
+
+/* What was not looked at is taken to be as wanted: its arrays are borrowed from `want`. */
+struct have {
+	struct plan_kernel k;
+	unsigned int looked;
+};
+
+static void have_done(struct control *c, struct have *h)
+{
+	if (h->looked & CONTROL_LOOK_IPVS) {
+		ipvs_dump_free(c->have_services, c->n_have_services);
+		c->have_services = h->k.services;
+		c->n_have_services = h->k.n_services;
+	}
+	if (h->looked & CONTROL_LOOK_NFT)
+		free(h->k.elems);
+	if (h->looked & CONTROL_LOOK_RTNL) {
+		free(h->k.routes);
+		free(h->k.links);
+	}
+}
+
+static int have_ipvs(struct control *c, struct have *h, struct verr *reterr)
+{
+	struct ipvs_timeouts t = {0};
+	int r;
+
+	if (!c->ipvs) {
+		h->k.services = NULL;
+		h->k.n_services = 0;
+		return 0;
+	}
+	r = ipvs_dump(c->ipvs, &h->k.services, &h->k.n_services, reterr);
+	if (r < 0)
+		return r;
+	h->looked |= CONTROL_LOOK_IPVS;
+	if (!(c->look & CONTROL_LOOK_IPVS_MORE))
+		return 0;
+	r = ipvs_sync_get(c->ipvs, &h->k.master, &h->k.backup, reterr);
+	if (r == 0)
+		r = ipvs_timeouts_get(c->ipvs, &t, reterr);
+	if (r == 0)
+		h->k.tcp_timeout_s = t.tcp_s;
+	return r;
+}
+
+static int have_rtnl(struct control *c, struct have *h, struct verr *reterr)
+{
+	int r = rtnl_routes(c->rtnl, &h->k.routes, &h->k.n_routes, reterr);
+
+	if (r < 0)
+		return r;
+	h->looked |= CONTROL_LOOK_RTNL;
+	h->k.links = calloc(c->n_links + 1, sizeof(*h->k.links));
+	h->k.n_links = 0;
+	if (!h->k.links)
+		return verr_set(reterr, ENOMEM, "links");
+	for (size_t i = 0; i < c->n_links; i++)
+		h->k.links[h->k.n_links++] = (struct plan_linkconf){
+			.ifindex = c->links[i].ifindex,
+			.arp_ignore = c->links[i].arp_ignore,
+			.arp_announce = c->links[i].arp_announce,
+		};
+	return 0;
+}
+
+static int have_get(struct control *c, struct have *h, bool *ret_rules, struct verr *reterr)
+{
+	int r = 0;
+
+	h->k = c->want;
+	if (c->look & CONTROL_LOOK_IPVS)
+		r = have_ipvs(c, h, reterr);
+	if (r == 0 && c->look & CONTROL_LOOK_RTNL)
+		r = have_rtnl(c, h, reterr);
+	if (r == 0 && c->look & CONTROL_LOOK_NFT) {
+		r = nft_ensure(c->nft, c->want.mark4, c->want.mark6, ret_rules, reterr);
+		if (r == 0)
+			r = nft_dump(c->nft, &h->k.elems, &h->k.n_elems, reterr);
+		if (r == 0)
+			h->looked |= CONTROL_LOOK_NFT;
+	}
+	return r;
+}
+
+/* ---- apply ---- */
+
+static enum control_repair repair_of(enum plan_op_type type)
+{
+	switch (type) {
+	case PLAN_OP_LINKCONF:
+		return CONTROL_REPAIR_LINK;
+	case PLAN_OP_ROUTE_ADD:
+	case PLAN_OP_ROUTE_DEL:
+		return CONTROL_REPAIR_ROUTE;
+	case PLAN_OP_SERVICE_ADD:
+	case PLAN_OP_SERVICE_SET:
+	case PLAN_OP_SERVICE_DEL:
+		return CONTROL_REPAIR_SERVICE;
+	case PLAN_OP_DEST_ADD:
+	case PLAN_OP_DEST_SET:
+	case PLAN_OP_DEST_DEL:
+		return CONTROL_REPAIR_DEST;
+	case PLAN_OP_TIMEOUT:
+		return CONTROL_REPAIR_TIMEOUT;
+	case PLAN_OP_SYNC_STOP:
+	case PLAN_OP_SYNC_START:
+		return CONTROL_REPAIR_SYNC;
+	case PLAN_OP_ELEM_ADD:
+	case PLAN_OP_ELEM_DEL:
+		return CONTROL_REPAIR_RULE;
+	}
+	return CONTROL_REPAIR_RULE;
+}
+
+const char *control_repair_name(enum control_repair kind)
+{
+	static const char *const names[CONTROL_REPAIR_N] = {
+		[CONTROL_REPAIR_SERVICE] = "services",  [CONTROL_REPAIR_DEST] = "destinations",
+		[CONTROL_REPAIR_RULE] = "rules",        [CONTROL_REPAIR_ROUTE] = "routes",
+		[CONTROL_REPAIR_ADDRESS] = "addresses", [CONTROL_REPAIR_LINK] = "links",
+		[CONTROL_REPAIR_SYNC] = "sync",         [CONTROL_REPAIR_TIMEOUT] = "timeouts",
+	};
+
+	return names[kind];
+}
+
+/* Logged once per cause: again only after a minute in which the cause did not show. */
+void control_repaired(struct control *c, enum control_repair kind, uint64_t now_ns)
+{
+	bool tell =
+		c->repair_told_ns[kind] == 0 || now_ns - c->repair_told_ns[kind] > 60 * NS_PER_S;
+
+	c->repairs[kind]++;
+	c->repair_told_ns[kind] = now_ns;
+	if (!tell)
+		return;
+	if (kind == CONTROL_REPAIR_SERVICE || kind == CONTROL_REPAIR_DEST)
+		log_warning("Kernel state was changed by somebody else and put back",
+			    KV_STR("what", control_repair_name(kind)),
+			    KV_STR("hint", "kube-proxy in IPVS mode deletes what it does not know: "
+					   "list the VIPs in its ipvs.excludeCIDRs"));
+	else
+		log_warning("Kernel state was changed by somebody else and put back",
+			    KV_STR("what", control_repair_name(kind)));
+}
+
+static void failed(struct control *c, const char *what, const struct verr *err)
+{
+	c->apply_errors++;
+	if (strcmp(c->last_apply_error, err->msg) == 0)
+		return;
+	snprintf(c->last_apply_error, sizeof(c->last_apply_error), "%s", err->msg);
+	log_error("Kernel refused a change", KV_STR("what", what), KV_STR("err", err->msg));
+}
+
+static int apply_link(struct control *c, const struct plan_op *op, struct verr *reterr)
+{
+	for (size_t i = 0; i < c->n_links; i++) {
+		struct plan_link *l = &c->links[i];
+
+		if (l->ifindex != op->link.ifindex)
+			continue;
+		(void)control_links_remember(c, l);
+		l->arp_ignore = op->link.arp_ignore;
+		l->arp_announce = op->link.arp_announce;
+	}
+	return rtnl_linkconf_set(c->rtnl, &op->link, reterr);
+}
+
+static int apply_sync(struct control *c, const struct plan_op *op, struct verr *reterr)
+{
+	if (op->type == PLAN_OP_SYNC_START)
+		return ipvs_sync_start(c->ipvs, op->sync_master, &op->sync, reterr);
+	return ipvs_sync_stop(c->ipvs, op->sync_master, op->sync.sync_id, reterr);
+}
+
+/* One operation that is neither an element nor a service or destination. */
+static int apply_single(struct control *c, const struct plan_op *op, struct verr *reterr)
+{
+	struct ipvs_timeouts t = {.tcp_s = op->tcp_timeout_s};
+
+	switch (op->type) {
+	case PLAN_OP_LINKCONF:
+		return apply_link(c, op, reterr);
+	case PLAN_OP_ROUTE_ADD:
+		return rtnl_route_add(c->rtnl, &op->route, reterr);
+	case PLAN_OP_ROUTE_DEL:
+		return rtnl_route_del(c->rtnl, &op->route, reterr);
+	case PLAN_OP_TIMEOUT:
+		return ipvs_timeouts_set(c->ipvs, &t, reterr);
+	case PLAN_OP_SYNC_STOP:
+	case PLAN_OP_SYNC_START:
+		return apply_sync(c, op, reterr);
+	case PLAN_OP_SERVICE_ADD:
+	case PLAN_OP_SERVICE_SET:
+	case PLAN_OP_SERVICE_DEL:
+	case PLAN_OP_DEST_ADD:
+	case PLAN_OP_DEST_SET:
+	case PLAN_OP_DEST_DEL:
+		return ipvs_apply(c->ipvs, op, reterr);
+	case PLAN_OP_ELEM_ADD:
+	case PLAN_OP_ELEM_DEL:
+		break;
+	}
+	return 0;
+}
+
+static int elem_op_order(const void *a, const void *b)
+{
+	const struct plan_op *const *x = a, *const *y = b;
+	int r = plan_elem_cmp(&(*x)->elem, &(*y)->elem);
+
+	return r ? r : (int)(*y)->type - (int)(*x)->type;
+}
+
+/* Transactions of at most PLAN_NFT_BATCH_MAX elements; the deletion and the addition of one key together. */
+static int apply_elems(struct control *c, const struct plan_op **ops, size_t n, struct verr *reterr)
+{
+	AUTO(free_p) struct plan_elem *add = calloc(PLAN_NFT_BATCH_MAX, sizeof(*add));
+	AUTO(free_p) struct plan_elem *del = calloc(PLAN_NFT_BATCH_MAX, sizeof(*del));
+	size_t n_add = 0, n_del = 0;
+
+	if (!add || !del)
+		return verr_set(reterr, ENOMEM, "elements");
+	qsort(ops, n, sizeof(*ops), elem_op_order);
+	for (size_t i = 0; i < n; i++) {
+		if (ops[i]->type == PLAN_OP_ELEM_ADD)
+			add[n_add++] = ops[i]->elem;
+		else
+			del[n_del++] = ops[i]->elem;
+		bool pair = i + 1 < n && plan_elem_cmp(&ops[i]->elem, &ops[i + 1]->elem) == 0;
+
+		if (i + 1 < n && (pair || n_add + n_del < PLAN_NFT_BATCH_MAX - 1))
+			continue;
+		int r = nft_change(c->nft, add, n_add, del, n_del, reterr);
+
+		if (r < 0)
+			return r;
+		n_add = n_del = 0;
+	}
+	return 0;
+}
+
+static bool is_elem_op(const struct plan_op *op)
+{
+	return op->type == PLAN_OP_ELEM_ADD || op->type == PLAN_OP_ELEM_DEL;
+}
+
+static bool is_ipvs_op(const struct plan_op *op)
+{
+	return repair_of(op->type) == CONTROL_REPAIR_SERVICE ||
+	       repair_of(op->type) == CONTROL_REPAIR_DEST;
+}
+
+/* Applies in the order of the list; what fails is told and tried again later, the rest goes on. */
+static bool apply_ops(struct control *c, const struct plan_ops *ops)
+{
+	AUTO(free_p) const struct plan_op **run = calloc(ops->n + 1, sizeof(*run));
+	bool good = true;
+
+	if (!run)
+		return false;
+	for (size_t i = 0; i < ops->n;) {
+		const struct plan_op *op = &ops->items[i];
+		struct verr err = {0};
+		size_t n = 0;
+		int r;
+
+		if (is_elem_op(op)) {
+			while (i < ops->n && is_elem_op(&ops->items[i]))
+				run[n++] = &ops->items[i++];
+			r = apply_elems(c, run, n, &err);
+		} else if (is_ipvs_op(op)) {
+			while (i < ops->n && is_ipvs_op(&ops->items[i]))
+				run[n++] = &ops->items[i++];
+			r = ipvs_apply_batch(c->ipvs, run, n, &err);
+		} else {
+			r = apply_single(c, op, &err);
+			i++;
+		}
+		if (r < 0) {
+			failed(c, control_repair_name(repair_of(op->type)), &err);
+			good = false;
+		}
+	}
+	return good;
+}
+
+static void shrink_owned(struct control *c)
+{
+	size_t n = 0;
+
+	if (!c->synced || c->source_bad)
+		return;
+	for (size_t i = 0; i < c->n_owned; i++) {
+		bool used = false;
+
+		for (size_t v = 0; !used && c->p_vips && c->p_vips[v]; v++) {
+			for (size_t a = 0; a < c->p_vips[v]->n_addresses; a++)
+				used |= addr_eq(&c->owned[i], &c->p_vips[v]->addresses[a]);
+		}
+		if (used)
+			c->owned[n++] = c->owned[i];
+	}
+	if (n != c->n_owned)
+		c->objects_changed = true;
+	c->n_owned = n;
+}
+
+/* `planned`: the wanted state has just changed, so differences are not somebody else's doing. */
+static bool reconcile(struct control *c, bool planned, uint64_t now_ns)
+{
+	struct have h = {0};
+	struct plan_ops ops = {0};
+	struct verr err = {0};
+	bool rules = false, good = true;
+	unsigned int kinds = 0;
+	int r = have_get(c, &h, &rules, &err);
+
+	if (r == 0)
+		plan_kernel_sort(&h.k);
+	if (r == 0)
+		r = plan_diff(&c->want, &h.k, c->owned, c->n_owned, &ops);
+	if (r < 0) {
+		if (!err.msg[0])
+			verr_set(&err, -r, "%s", strerror(-r));
+		failed(c, "dump", &err);
+		good = false;
+	} else {
+		good = apply_ops(c, &ops);
+		for (size_t i = 0; i < ops.n; i++)
+			kinds |= 1u << repair_of(ops.items[i].type);
+		if (rules)
+			kinds |= 1u << CONTROL_REPAIR_RULE;
+		for (unsigned int k = 0; !planned && k < CONTROL_REPAIR_N; k++) {
+			if (kinds & 1u << k)
+				control_repaired(c, (enum control_repair)k, now_ns);
+		}
+		if (rules)
+			control_roles_repair(c);
+		else if (!planned)
+			control_roles_check(c, h.looked & CONTROL_LOOK_NFT ? h.k.elems : NULL,
+					    h.k.n_elems, now_ns);
+	}
+	have_done(c, &h);
+	plan_ops_done(&ops);
+	if (good && c->look == CONTROL_LOOK_ALL)
+		shrink_owned(c);
+	if (good)
+		c->last_apply_error[0] = '\0';
+	return good;
+}
+
+/* Reads the facts that may have changed; true if the plan must be made anew. */
+static bool facts_update(struct control *c, uint64_t now_ns)
+{
+	struct verr err = {0};
+	bool neighs = c->facts_dirty & CONTROL_FACTS_NEIGHS;
+	int links = control_facts_links(c, &err);
+	int n = 0;
+
+	if (links < 0)
+		failed(c, "links", &err);
+	if (neighs || now_ns >= c->reconcile_ns) {
+		n = control_facts_neighs(c, &err);
+		if (n < 0)
+			failed(c, "neighbours", &err);
+	}
+	c->facts_dirty = 0;
+	return links > 0 || n > 0;
+}
+
+int control_turn(void *user, uint64_t now_ns)
+{
+	struct control *c = user;
+	struct verr err = {0};
+	bool planned = false, good = true, dirty;
+
+	c->turn_ns = 0;
+	control_roles_drain(c, now_ns);
+	if (c->stopping)
+		return 0;
+	if (facts_update(c, now_ns))
+		c->dirty = true;
+	if (now_ns >= c->reconcile_ns) {
+		c->look = CONTROL_LOOK_ALL;
+		c->reconcile_ns = now_ns + RECONCILE_NS;
+		c->dirty =
+			true; /* what waits for time alone, as an unresolved peer, is tried again */
+	}
+	dirty = c->dirty;
+	if (dirty) {
+		c->dirty = false;
+		c->look = CONTROL_LOOK_ALL;
+		int r = replan(c, now_ns, &planned);
+
+		if (r < 0) {
+			verr_set(&err, -r, "%s", strerror(-r));
+			failed(c, "plan", &err);
+		}
+	}
+	if (now_ns < c->quiet_until_ns) {
+		control_look(c, CONTROL_LOOK_ALL, c->quiet_until_ns - now_ns);
+		return 0;
+	}
+	if (c->has_want && c->look) {
+		good = reconcile(c, planned, now_ns);
+		c->look = 0;
+		control_settings_update(c);
+	}
+	/* the tables are there by now; roles come and go on top of them */
+	if (dirty && c->plan && control_roles_update(c, now_ns) < 0)
+		c->dirty = true;
+	c->ready = c->has_want && good && c->synced;
+	if (c->objects_changed)
+		(void)loop_timer_set(c->saver, now_ns + 200 * NS_PER_MS);
+	uint64_t cost_ns = mono_now_ns() - now_ns;
+
+	/* looking costs at most some per cent of a core, however many services there are */
+	control_look(c, CONTROL_LOOK_IPVS | CONTROL_LOOK_RTNL,
+		     good ? LOOK_NS + (planned ? 0 : 20 * cost_ns) : RETRY_NS);
+	return 0;
+}
+
+void control_apply_done(struct control *c)
+{
+	if (c->has_want)
+		plan_kernel_done(&c->want);
+	c->has_want = false;
+	plan_drop(c);
+	ipvs_dump_free(c->have_services, c->n_have_services);
+	c->have_services = NULL;
+	c->n_have_services = 0;
+}

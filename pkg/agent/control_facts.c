@@ -1,0 +1,196 @@
+/* What the node has: links with addresses, neighbours, default routes. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/control.h"
+
+/* Next address of a link that is none of our VIPs': those come and go with the roles. */
+static const struct plan_ifaddr *next_addr(const struct control *c, const struct plan_link *l,
+					   size_t *i)
+{
+	while (*i < l->n_addrs) {
+		const struct plan_ifaddr *a = &l->addrs[(*i)++];
+
+		if (!control_owns(c, &a->addr))
+			return a;
+	}
+	return NULL;
+}
+
+static bool link_same(const struct control *c, const struct plan_link *a, const struct plan_link *b)
+{
+	size_t i = 0, j = 0;
+
+	if (a->ifindex != b->ifindex || strcmp(a->name, b->name) != 0 || a->up != b->up ||
+	    a->ethernet != b->ethernet || a->mtu != b->mtu || !mac_eq(&a->mac, &b->mac) ||
+	    a->rp_filter != b->rp_filter)
+		return false;
+	for (;;) {
+		const struct plan_ifaddr *x = next_addr(c, a, &i), *y = next_addr(c, b, &j);
+
+		if (!x || !y)
+			return x == y;
+		if (!addr_eq(&x->addr, &y->addr) || x->prefix_len != y->prefix_len ||
+		    x->tentative != y->tentative)
+			return false;
+	}
+}
+
+int control_facts_links(struct control *c, struct verr *reterr)
+{
+	struct plan_link *links = NULL;
+	size_t n = 0;
+	unsigned int default4 = c->default4, default6 = c->default6;
+	int r = rtnl_links(c->rtnl, &links, &n, reterr);
+
+	if (r == 0)
+		r = rtnl_default_links(c->rtnl, &default4, &default6, reterr);
+	if (r < 0) {
+		rtnl_links_free(links, n);
+		return r;
+	}
+	bool same = n == c->n_links && default4 == c->default4 && default6 == c->default6;
+
+	for (size_t i = 0; same && i < n; i++)
+		same = link_same(c, &links[i], &c->links[i]);
+	rtnl_links_free(c->links, c->n_links);
+	c->links = links;
+	c->n_links = n;
+	c->default4 = default4;
+	c->default6 = default6;
+	return same ? 0 : 1;
+}
+
+static bool neigh_known(const struct control *c, const struct plan_neigh *n)
+{
+	for (size_t i = 0; i < c->n_neighs; i++) {
+		const struct plan_neigh *k = &c->neighs[i];
+
+		if (k->ifindex == n->ifindex && addr_eq(&k->addr, &n->addr) &&
+		    mac_eq(&k->mac, &n->mac))
+			return true;
+	}
+	return false;
+}
+
+static bool is_node_address(const struct control *c, const struct addr *a)
+{
+	struct control_object *o, *next;
+
+	HASH_ITER(hh, c->objects, o, next)
+	{
+		if (!o->node)
+			continue;
+		for (size_t i = 0; i < o->node->n_internal_ips; i++) {
+			if (addr_eq(&o->node->internal_ips[i], a))
+				return true;
+		}
+	}
+	/* members that have no InternalIP on the segment are in the plan with another address */
+	for (size_t i = 0; c->plan && i < c->plan->n_vips; i++) {
+		const struct plan_vip *v = &c->plan->vips[i];
+
+		for (size_t m = 0; m < v->n_members; m++) {
+			if (addr_eq(&v->members[m].address, a))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Only nodes' addresses and link-local ones are of interest; what is known of a node stays until the
+ * node leaves, so that a frame of a peer is recognised although its entry has aged. */
+int control_facts_neighs(struct control *c, struct verr *reterr)
+{
+	struct plan_neigh *found = NULL;
+	size_t n = 0, kept = 0, before = c->n_neighs;
+	int r = rtnl_neighs(c->rtnl, &found, &n, reterr);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < c->n_neighs; i++) {
+		const struct plan_neigh *k = &c->neighs[i];
+
+		if (addr_is_link_local(&k->addr) || is_node_address(c, &k->addr))
+			c->neighs[kept++] = *k;
+	}
+	bool changed = kept != before;
+
+	c->n_neighs = kept;
+	for (size_t i = 0; i < n; i++) {
+		if (mac_is_zero(&found[i].mac) || neigh_known(c, &found[i]))
+			continue;
+		if (!addr_is_link_local(&found[i].addr) && !is_node_address(c, &found[i].addr))
+			continue;
+		struct plan_neigh *grown =
+			realloc(c->neighs, (c->n_neighs + 1) * sizeof(*c->neighs));
+
+		if (!grown) {
+			r = verr_set(reterr, ENOMEM, "neighbours");
+			break;
+		}
+		c->neighs = grown;
+		c->neighs[c->n_neighs++] = found[i];
+		changed = true;
+		/* one that comes anew is listed last: what was learned later is the present one */
+	}
+	free(found);
+	return r < 0 ? r : changed;
+}
+
+void control_facts_get(const struct control *c, struct plan_facts *ret)
+{
+	*ret = (struct plan_facts){
+		.self = c->conf->node_name,
+		.links = c->links,
+		.n_links = c->n_links,
+		.neighs = c->neighs,
+		.n_neighs = c->n_neighs,
+		.default_ifindex4 = c->default4,
+		.default_ifindex6 = c->default6,
+		.has_ipvs = c->ipvs != NULL,
+		.sync_id = c->ipvs ? c->conf->ipvs_sync_id : 0,
+		.tcp_timeout_s = c->ipvs ? c->conf->ipvs_tcp_timeout_s : 0,
+	};
+}
+
+const struct mac *control_mac_of(const struct control *c, const struct addr *a)
+{
+	const struct mac *found = NULL;
+
+	for (size_t i = 0; i < c->n_neighs; i++) {
+		if (addr_eq(&c->neighs[i].addr, a))
+			found = &c->neighs[i].mac;
+	}
+	return found;
+}
+
+const char *control_node_of(const struct control *c, const struct plan_vip *v,
+			    const struct addr *source)
+{
+	const struct mac *mac;
+
+	if (addr_eq(source, &v->source))
+		return c->conf->node_name;
+	for (size_t m = 0; m < v->n_members; m++) {
+		if (addr_eq(&v->members[m].address, source))
+			return v->members[m].name;
+	}
+	mac = control_mac_of(c, source);
+	for (size_t m = 0; mac && m < v->n_members; m++) {
+		const struct mac *other = control_mac_of(c, &v->members[m].address);
+
+		if (other && mac_eq(mac, other))
+			return v->members[m].name;
+	}
+	return NULL;
+}
+
+void control_facts_done(struct control *c)
+{
+	rtnl_links_free(c->links, c->n_links);
+	free(c->neighs);
+	c->links = NULL;
+	c->neighs = NULL;
+	c->n_links = c->n_neighs = 0;
+}

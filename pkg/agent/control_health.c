@@ -1,0 +1,245 @@
+/* Targets of the plan, their probes and verdicts. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/control.h"
+
+static uint32_t phase_of(const struct addr *a, uint16_t port)
+{
+	uint32_t h = 2166136261u; /* FNV-1a: any spread does, as long as it differs by target */
+
+	for (size_t i = 0; i < sizeof(a->bytes); i++)
+		h = (h ^ a->bytes[i]) * 16777619u;
+	h = (h ^ (port >> 8)) * 16777619u;
+	h = (h ^ (port & 0xff)) * 16777619u;
+	return h ^ (uint32_t)mono_now_ns();
+}
+
+static struct health_conf conf_of(const struct api_health_check *check)
+{
+	return (struct health_conf){
+		.period_ns = check->period_ns,
+		.timeout_ns = check->timeout_ns,
+		.failure_threshold = check->failure_threshold,
+		.success_threshold = check->success_threshold,
+	};
+}
+
+static void on_done(void *user, const struct probe_result *result, uint64_t now_ns);
+
+static void step(struct control_target *t, const struct health_event *ev)
+{
+	struct control *c = t->c;
+	const struct health_conf conf = conf_of(t->check);
+	struct health_out out = {0};
+	enum health_verdict before = t->health.verdict;
+	char text[ADDR_TEXT_MAX];
+
+	health_step(&t->health, &conf, ev, &out);
+	if (out.changed) {
+		log_info("Real server changed", KV_STR("address", addr_text(&t->address, text)),
+			 KV_UINT("port", t->check->port),
+			 KV_STR("from", health_verdict_name(before)),
+			 KV_STR("to", health_verdict_name(t->health.verdict)),
+			 KV_STR("result", t->health.suspect ? "suspect: its node fell silent"
+							    : t->last.detail));
+		control_changed(c);
+	}
+	if (out.probe) {
+		probe_cancel(t->probe);
+		t->probe = NULL;
+		if (probe_start(c->probes, &t->address, t->check, on_done, t, &t->probe) < 0) {
+			const struct health_event lost = {.type = HEALTH_EV_RESULT,
+							  .now_ns = ev->now_ns};
+
+			t->health.probing = true;
+			step(t, &lost);
+			return;
+		}
+	}
+	(void)loop_timer_set(t->timer, t->health.next_ns);
+}
+
+static void on_done(void *user, const struct probe_result *result, uint64_t now_ns)
+{
+	struct control_target *t = user;
+	const struct health_event ev = {
+		.type = HEALTH_EV_RESULT,
+		.now_ns = now_ns,
+		.good = result->end == PROBE_OK,
+		.timed_out = result->end == PROBE_L4_TIMEOUT,
+	};
+
+	t->probe = NULL;
+	t->last = *result;
+	t->last_ns = now_ns;
+	step(t, &ev);
+}
+
+static int on_timer(void *user, uint64_t now_ns)
+{
+	const struct health_event ev = {.type = HEALTH_EV_TIMER, .now_ns = now_ns};
+
+	step(user, &ev);
+	return 0;
+}
+
+static void target_free(struct control_target *t)
+{
+	probe_cancel(t->probe);
+	loop_source_free(t->timer);
+	control_object_unref(t->object);
+	free(t);
+}
+
+/* ---- order: as plan_targets sorts; equal checks are equal targets ---- */
+
+static int key_cmp(const struct addr *aa, const struct api_health_check *ac, const struct addr *ba,
+		   const struct api_health_check *bc)
+{
+	int r = addr_cmp(aa, ba);
+
+	return r ? r : (int)ac->port - (int)bc->port;
+}
+
+static struct control_target *find(const struct control *c, const struct addr *address,
+				   const struct api_health_check *check)
+{
+	size_t lo = 0, hi = c->n_targets;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (key_cmp(&c->targets[mid]->address, c->targets[mid]->check, address, check) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < c->n_targets; lo++) {
+		struct control_target *t = c->targets[lo];
+
+		if (key_cmp(&t->address, t->check, address, check) != 0)
+			break;
+		if (t->check == check || api_check_eq(t->check, check))
+			return t;
+	}
+	return NULL;
+}
+
+const struct control_target *control_health_find(const struct control *c,
+						 const struct addr *address,
+						 const struct api_health_check *check)
+{
+	return find(c, address, check);
+}
+
+/* At adoption the weight found in the kernel is the first verdict. */
+static bool adopted_healthy(const struct control *c, const struct plan_target *pt)
+{
+	for (size_t i = 0; i < c->n_have_services; i++) {
+		const struct plan_service *s = &c->have_services[i];
+
+		if (s->fwmark || !control_owns(c, &s->addr))
+			continue;
+		for (size_t d = 0; d < s->n_dests; d++) {
+			if (s->dests[d].weight > 0 && s->dests[d].port == pt->check->port &&
+			    addr_eq(&s->dests[d].addr, &pt->address))
+				return true;
+		}
+	}
+	return false;
+}
+
+static struct control_object *object_of(struct control *c, const struct api_health_check *check)
+{
+	for (size_t i = 0; i < c->n_p_refs; i++) {
+		const struct api_vip *vip = c->p_refs[i]->vip;
+
+		for (size_t p = 0; vip && p < vip->n_ports; p++) {
+			if (&vip->ports[p].check == check)
+				return c->p_refs[i];
+		}
+	}
+	return NULL;
+}
+
+static struct control_target *target_new(struct control *c, const struct plan_target *pt,
+					 uint64_t now_ns)
+{
+	struct control_target *t = calloc(1, sizeof(*t));
+	struct control_object *o = object_of(c, pt->check);
+
+	if (!t || !o || loop_add_timer(c->loop, LOOP_PRIO_PROBE, on_timer, t, &t->timer) < 0) {
+		free(t);
+		return NULL;
+	}
+	t->c = c;
+	t->address = pt->address;
+	t->object = control_object_ref(o);
+	t->check = pt->check;
+	health_init(&t->health);
+	const struct health_event ev = {
+		.type = HEALTH_EV_START,
+		.now_ns = now_ns,
+		.phase = phase_of(&pt->address, pt->check->port),
+		.adopted_healthy = adopted_healthy(c, pt),
+	};
+
+	step(t, &ev);
+	return t;
+}
+
+int control_health_update(struct control *c, uint64_t now_ns)
+{
+	AUTO(free_p) struct plan_target *want = NULL;
+	size_t n = 0, n_next = 0;
+	int r = plan_targets(c->plan, &want, &n);
+
+	if (r < 0)
+		return r;
+	struct control_target **next = calloc(n + 1, sizeof(*next));
+
+	if (!next)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_targets; i++)
+		c->targets[i]->used = false;
+	for (size_t i = 0; i < n; i++) {
+		struct control_target *t = find(c, &want[i].address, want[i].check);
+
+		if (!t)
+			t = target_new(c, &want[i], now_ns);
+		if (!t) {
+			r = -ENOMEM;
+			continue;
+		}
+		t->used = true;
+		next[n_next++] = t;
+	}
+	for (size_t i = 0; i < c->n_targets; i++) {
+		if (!c->targets[i]->used)
+			target_free(c->targets[i]);
+	}
+	free(c->targets);
+	c->targets = next;
+	c->n_targets = n_next;
+	return r;
+}
+
+void control_health_suspect(struct control *c, const struct addr *server, uint64_t now_ns)
+{
+	const struct health_event ev = {.type = HEALTH_EV_SUSPECT, .now_ns = now_ns};
+
+	for (size_t i = 0; i < c->n_targets; i++) {
+		if (addr_eq(&c->targets[i]->address, server))
+			step(c->targets[i], &ev);
+	}
+}
+
+void control_health_done(struct control *c)
+{
+	for (size_t i = 0; i < c->n_targets; i++)
+		target_free(c->targets[i]);
+	free(c->targets);
+	c->targets = NULL;
+	c->n_targets = 0;
+}

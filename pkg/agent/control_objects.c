@@ -1,0 +1,403 @@
+/* The store of objects: fed by the source, backed by the state directory. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/control.h"
+
+#define STATE_OBJECTS "objects.json"
+
+struct control_object *control_object_ref(struct control_object *o)
+{
+	o->refs++;
+	return o;
+}
+
+void control_object_unref(struct control_object *o)
+{
+	if (!o || --o->refs > 0)
+		return;
+	api_vip_free(o->vip);
+	api_node_free(o->node);
+	api_secret_free(o->secret);
+	json_decref(o->raw);
+	free(o->origin);
+	free(o);
+}
+
+static int addr_order(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
+bool control_owns(const struct control *c, const struct addr *a)
+{
+	return c->n_owned && bsearch(a, c->owned, c->n_owned, sizeof(*a), addr_order);
+}
+
+int control_own(struct control *c, const struct addr *a)
+{
+	if (control_owns(c, a))
+		return 0;
+	struct addr *grown = realloc(c->owned, (c->n_owned + 1) * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	c->owned = grown;
+	c->owned[c->n_owned++] = *a;
+	qsort(c->owned, c->n_owned, sizeof(*c->owned), addr_order);
+	return 0;
+}
+
+static void problem_set(struct control *c, const char *key, const char *text)
+{
+	struct control_problem *p = NULL;
+
+	HASH_FIND_STR(c->problems, key, p);
+	if (p && strcmp(p->text, text) == 0)
+		return;
+	log_error("Object was not usable", KV_STR("object", key), KV_STR("err", text));
+	if (!p) {
+		p = calloc(1, sizeof(*p));
+		if (!p || !(p->key = strdup(key))) {
+			free(p);
+			return;
+		}
+		HASH_ADD_KEYPTR(hh, c->problems, p->key, strlen(p->key), p);
+	}
+	char *copy = strdup(text);
+
+	if (copy) {
+		free(p->text);
+		p->text = copy;
+	} else if (!p->text) {
+		HASH_DEL(c->problems, p);
+		free(p->key);
+		free(p);
+	}
+}
+
+static void problem_clear(struct control *c, const char *key)
+{
+	struct control_problem *p = NULL;
+
+	HASH_FIND_STR(c->problems, key, p);
+	if (!p)
+		return;
+	log_info("Object is usable again", KV_STR("object", key));
+	HASH_DEL(c->problems, p);
+	free(p->key);
+	free(p->text);
+	free(p);
+}
+
+static void object_key(const struct object_event *ev, char *buf, size_t size)
+{
+	const char *ns = ev->namespace_ ? ev->namespace_ : "";
+
+	snprintf(buf, size, "%s/%s%s%s", ev->kind, ns, *ns ? "/" : "", ev->name);
+}
+
+/* 0 and a new object; -EINVAL with a text; -EOPNOTSUPP for a kind that is none of ours. */
+static int object_decode(struct control *c, const struct object_event *ev,
+			 struct control_object **ret, struct verr *reterr)
+{
+	struct api_problems problems = {0};
+	struct control_object *o = calloc(1, sizeof(*o));
+	int r;
+
+	if (!o)
+		return verr_set(reterr, ENOMEM, "out of memory");
+	o->refs = 1;
+	if (strcmp(ev->kind, "VirtualIP") == 0) {
+		o->kind = CONTROL_VIP;
+		r = api_vip_decode(ev->object, &o->vip, &problems);
+	} else if (strcmp(ev->kind, "Node") == 0) {
+		o->kind = CONTROL_NODE;
+		r = api_node_decode(ev->object, &o->node, &problems);
+	} else if (strcmp(ev->kind, "Secret") == 0) {
+		o->kind = CONTROL_SECRET;
+		r = api_secret_decode(ev->object, &o->secret, &problems);
+	} else {
+		r = -EOPNOTSUPP;
+	}
+	if (r < 0) {
+		if (problems.n > 0 && r != -EOPNOTSUPP) {
+			const struct api_problem *p = &problems.items[0];
+			char where[256] = "";
+
+			if (c->manifests)
+				manifest_source_where(c->manifests, ev->kind,
+						      ev->namespace_ ? ev->namespace_ : "",
+						      ev->name, p->path, where, sizeof(where));
+			verr_set(reterr, EINVAL, "%s: %s%s%s%s",
+				 *where ? where : (ev->origin ? ev->origin : ""), p->path,
+				 *p->path ? ": " : "", p->msg, problems.n > 1 ? " (and more)" : "");
+		} else {
+			verr_set(reterr, -r, "%s", strerror(-r));
+		}
+		api_problems_done(&problems);
+		control_object_unref(o);
+		return r;
+	}
+	api_problems_done(&problems);
+	o->raw = json_deep_copy(ev->object);
+	o->origin = strdup(ev->origin ? ev->origin : "");
+	if (!o->raw || !o->origin) {
+		control_object_unref(o);
+		return verr_set(reterr, ENOMEM, "out of memory");
+	}
+	*ret = o;
+	return 0;
+}
+
+static void object_put(struct control *c, struct control_object *o, const char *key)
+{
+	struct control_object *old = NULL;
+
+	snprintf(o->key, sizeof(o->key), "%s", key);
+	HASH_FIND_STR(c->objects, key, old);
+	if (old) {
+		HASH_DEL(c->objects, old);
+		control_object_unref(old);
+	}
+	HASH_ADD_STR(c->objects, key, o);
+	if (o->vip) {
+		for (size_t i = 0; i < o->vip->n_addresses; i++)
+			(void)control_own(c, &o->vip->addresses[i]);
+	}
+}
+
+/* What the state directory brought and the source has not confirmed goes once the source is complete,
+ * except what stood in a file that cannot be read now. */
+static void drop_stale(struct control *c)
+{
+	struct control_object *o, *next;
+
+	if (!c->synced || c->source_bad)
+		return;
+	HASH_ITER(hh, c->objects, o, next)
+	{
+		struct control_problem *p = NULL;
+		char file[512];
+
+		if (!o->stale)
+			continue;
+		snprintf(file, sizeof(file), "%s", o->origin);
+		char *colon = strrchr(file, ':');
+
+		if (colon)
+			*colon = '\0';
+		HASH_FIND_STR(c->problems, file, p);
+		if (!p)
+			HASH_FIND_STR(c->problems, o->key, p);
+		if (p)
+			continue;
+		log_info("Object from the state directory was dropped: it is gone",
+			 KV_STR("object", o->key));
+		HASH_DEL(c->objects, o);
+		control_object_unref(o);
+		c->objects_changed = true;
+	}
+}
+
+static void on_set(struct control *c, const struct object_event *ev)
+{
+	char key[3 * API_NAME_MAX];
+	struct verr err = {0};
+	struct control_object *o = NULL, *old = NULL;
+
+	object_key(ev, key, sizeof(key));
+	int r = object_decode(c, ev, &o, &err);
+
+	if (r == -EOPNOTSUPP) {
+		log_debug(3, "Object of another kind was skipped", KV_STR("object", key));
+		return;
+	}
+	HASH_FIND_STR(c->objects, key, old);
+	if (r < 0) {
+		problem_set(c, key, err.msg);
+		if (old)
+			old->stale = false; /* the last good version keeps running */
+		return;
+	}
+	problem_clear(c, key);
+	if (old && old->raw && json_equal(old->raw, ev->object)) {
+		old->stale = false;
+		control_object_unref(o);
+		return;
+	}
+	log_debug(2, old ? "Object changed" : "Object was added", KV_STR("object", key),
+		  KV_STR("origin", ev->origin));
+	object_put(c, o, key);
+	c->objects_changed = true;
+}
+
+static void on_gone(struct control *c, const struct object_event *ev)
+{
+	char key[3 * API_NAME_MAX];
+	struct control_object *old = NULL;
+
+	object_key(ev, key, sizeof(key));
+	problem_clear(c, key);
+	HASH_FIND_STR(c->objects, key, old);
+	if (!old)
+		return;
+	log_debug(2, "Object was deleted", KV_STR("object", key));
+	HASH_DEL(c->objects, old);
+	control_object_unref(old);
+	c->objects_changed = true;
+}
+
+static bool is_whole_source(const struct control *c, const struct object_event *ev)
+{
+	return !ev->kind && ev->origin && c->conf->manifests_dir &&
+	       strcmp(ev->origin, c->conf->manifests_dir) == 0;
+}
+
+void control_sink(void *user, const struct object_event *ev)
+{
+	struct control *c = user;
+	char key[3 * API_NAME_MAX];
+
+	switch (ev->type) {
+	case OBJECT_SET:
+		on_set(c, ev);
+		break;
+	case OBJECT_GONE:
+		on_gone(c, ev);
+		break;
+	case OBJECT_SYNCED:
+		c->synced = true;
+		break;
+	case OBJECT_BAD:
+	case OBJECT_GOOD:
+		if (is_whole_source(c, ev))
+			c->source_bad = ev->type == OBJECT_BAD;
+		if (ev->kind && ev->name)
+			object_key(ev, key, sizeof(key));
+		else
+			snprintf(key, sizeof(key), "%s", ev->origin ? ev->origin : "");
+		if (ev->type == OBJECT_BAD)
+			problem_set(c, key, ev->problem ? ev->problem : "");
+		else
+			problem_clear(c, key);
+		break;
+	}
+	drop_stale(c);
+	control_changed(c);
+}
+
+int control_objects_save(struct control *c)
+{
+	char path[512];
+	struct control_object *o, *next;
+	json_t *root = json_object(), *objects = json_array(), *owned = json_array();
+	int r = control_state_path(c, STATE_OBJECTS, path, sizeof(path));
+
+	json_object_set_new(root, "version", json_integer(1));
+	json_object_set_new(root, "owned", owned);
+	json_object_set_new(root, "objects", objects);
+	for (size_t i = 0; i < c->n_owned; i++) {
+		char text[ADDR_TEXT_MAX];
+
+		json_array_append_new(owned, json_string(addr_text(&c->owned[i], text)));
+	}
+	HASH_ITER(hh, c->objects, o, next)
+	{
+		json_t *entry = json_object();
+
+		json_object_set_new(entry, "origin", json_string(o->origin));
+		json_object_set(entry, "object", o->raw);
+		json_array_append_new(objects, entry);
+	}
+	char *text = json_dumps(root, JSON_COMPACT);
+
+	json_decref(root);
+	if (!text)
+		return -ENOMEM;
+	if (r == 0)
+		r = control_file_write(path, text, strlen(text));
+	free(text);
+	if (r == 0)
+		c->objects_changed = false;
+	return r;
+}
+
+static const char *meta_text(const json_t *object, const char *key)
+{
+	const char *s =
+		json_string_value(json_object_get(json_object_get(object, "metadata"), key));
+
+	return s ? s : "";
+}
+
+static void load_one(struct control *c, const json_t *entry)
+{
+	const json_t *object = json_object_get(entry, "object");
+	const char *origin = json_string_value(json_object_get(entry, "origin"));
+	struct object_event ev = {
+		.type = OBJECT_SET,
+		.kind = json_string_value(json_object_get(object, "kind")),
+		.namespace_ = meta_text(object, "namespace"),
+		.name = meta_text(object, "name"),
+		.object = object,
+		.origin = origin,
+	};
+	char key[3 * API_NAME_MAX];
+	struct control_object *o = NULL;
+
+	if (!ev.kind || !*ev.name || object_decode(c, &ev, &o, NULL) < 0)
+		return;
+	o->stale = true;
+	object_key(&ev, key, sizeof(key));
+	object_put(c, o, key);
+}
+
+int control_objects_load(struct control *c)
+{
+	char path[512];
+	json_error_t jerr;
+	size_t i;
+	json_t *item;
+	int r = control_state_path(c, STATE_OBJECTS, path, sizeof(path));
+
+	if (r < 0)
+		return r;
+	json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &jerr);
+
+	if (!root)
+		return access(path, F_OK) == 0 ? -EBADMSG : -ENOENT;
+	json_array_foreach(json_object_get(root, "owned"), i, item)
+	{
+		struct addr a;
+		const char *text = json_string_value(item);
+
+		if (text && addr_parse(text, &a) == 0)
+			(void)control_own(c, &a);
+	}
+	json_array_foreach(json_object_get(root, "objects"), i, item) load_one(c, item);
+	json_decref(root);
+	return 0;
+}
+
+void control_objects_done(struct control *c)
+{
+	struct control_object *o, *next;
+	struct control_problem *p, *pnext;
+
+	HASH_ITER(hh, c->objects, o, next)
+	{
+		HASH_DEL(c->objects, o);
+		control_object_unref(o);
+	}
+	HASH_ITER(hh, c->problems, p, pnext)
+	{
+		HASH_DEL(c->problems, p);
+		free(p->key);
+		free(p->text);
+		free(p);
+	}
+	free(c->owned);
+	c->owned = NULL;
+	c->n_owned = 0;
+}

@@ -1,0 +1,613 @@
+/* VIPs as election and switchover run them: configurations out, records and notes in. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/control.h"
+
+#define PEERS_WAIT_NS NS_PER_S
+#define STRANGER_SHOWN_NS (60 * NS_PER_S)
+
+static struct control_vip *vip_by_id(struct control *c, uint32_t id)
+{
+	struct control_vip *v = NULL;
+
+	HASH_FIND(hh_id, c->by_id, &id, sizeof(id), v);
+	return v;
+}
+
+static struct control_vip *vip_get(struct control *c, const char *name, uint64_t now_ns)
+{
+	struct control_vip *v = NULL;
+
+	HASH_FIND(hh_name, c->by_name, name, strlen(name), v);
+	if (v)
+		return v;
+	v = calloc(1, sizeof(*v));
+	if (!v)
+		return NULL;
+	snprintf(v->name, sizeof(v->name), "%s", name);
+	v->id = ++c->next_id;
+	v->plan_idx = SIZE_MAX;
+	v->born_ns = now_ns;
+	v->since_ns = now_ns;
+	v->why = VRRP_WHY_START;
+	HASH_ADD(hh_id, c->by_id, id, sizeof(v->id), v);
+	HASH_ADD(hh_name, c->by_name, name[0], strlen(v->name), v);
+	return v;
+}
+
+static void vip_free(struct control *c, struct control_vip *v)
+{
+	HASH_DELETE(hh_id, c->by_id, v);
+	HASH_DELETE(hh_name, c->by_name, v);
+	if (v->has_role)
+		plan_role_done(&v->role_sent);
+	free(v->sent);
+	free(v);
+}
+
+static void to_election(struct control *c, enum election_cmd_type type, uint32_t id,
+			struct election_conf *conf)
+{
+	const struct election_cmd cmd = {.type = type, .vip_id = id, .conf = conf};
+
+	if (!ring_push(c->to_election, &cmd)) {
+		log_error("Election did not take a command: its ring is full",
+			  KV_UINT("refused", ring_refused(c->to_election)));
+		free(conf);
+		c->dirty = true;
+	}
+}
+
+static void to_switch(struct control *c, enum switchover_cmd_type type, uint32_t id,
+		      struct plan_role *role)
+{
+	const struct switchover_cmd cmd = {.type = type, .vip_id = id, .role = role};
+
+	if (!ring_push(c->to_switch, &cmd)) {
+		log_error("Switchover did not take a command: its ring is full",
+			  KV_UINT("refused", ring_refused(c->to_switch)));
+		if (role)
+			plan_role_done(role);
+		free(role);
+		c->dirty = true;
+	}
+}
+
+/* ---- configurations out ---- */
+
+static const struct plan_link *link_of(const struct control *c, unsigned int ifindex)
+{
+	for (size_t i = 0; i < c->n_links; i++) {
+		if (c->links[i].ifindex == ifindex)
+			return &c->links[i];
+	}
+	return NULL;
+}
+
+static bool on_interface(const struct plan_link *l, const struct addr *a)
+{
+	for (size_t i = 0; l && i < l->n_addrs; i++) {
+		if (addr_eq(&l->addrs[i].addr, a))
+			return true;
+	}
+	return false;
+}
+
+/* All fellow directors' MACs must be known before the first advert: what they forward is served here. */
+static bool peers_known(struct control *c, const struct plan_vip *pv)
+{
+	bool all = true;
+
+	for (size_t m = 0; m < pv->n_members; m++) {
+		const struct plan_member *member = &pv->members[m];
+
+		if (member->self || !addr_is_set(&member->address) ||
+		    control_mac_of(c, &member->address))
+			continue;
+		all = false;
+		(void)rtnl_neigh_probe(c->rtnl, pv->ifindex, &member->address, NULL);
+	}
+	return all;
+}
+
+static void conf_addresses(struct election_conf *conf, const struct plan_vip *pv)
+{
+	const struct api_vip *vip = pv->vip;
+
+	if (conf->vrrp.family == AF_INET6) /* RFC 9568 s. 5.2.9: the link-local address first */
+		conf->addrs[conf->n_addrs++] = pv->source;
+	for (size_t i = 0; i < vip->n_addresses; i++) {
+		conf->addrs[conf->n_addrs++] = vip->addresses[i];
+		conf->vips[conf->n_vips++] = vip->addresses[i];
+	}
+}
+
+static void conf_fill(struct control *c, struct control_vip *v, const struct plan_vip *pv,
+		      bool may_start, struct election_conf *conf)
+{
+	const struct api_vip *vip = pv->vip;
+	const struct plan_link *l = link_of(c, pv->ifindex);
+
+	*conf = (struct election_conf){
+		.vip_id = v->id,
+		.vrrp =
+			{
+				.version = vip->version,
+				.family = vip->addresses[0].family,
+				.vrid = pv->vrid,
+				.priority = pv->priority,
+				.period_ns = vip->advert_period_ns,
+				.preempt = vip->preemption == API_PREEMPT,
+				.preempt_delay_ns = vip->preempt_delay_ns,
+				.source = pv->source,
+			},
+		.ifindex = pv->ifindex,
+		.link_up = l && l->up,
+		.has_source = pv->fault != PLAN_NO_LINK_LOCAL && addr_is_set(&pv->source),
+		.unicast = vip->transport == API_UNICAST,
+		.has_auth = vip->has_auth,
+		.adopted = v->adopted,
+		.may_start = may_start,
+	};
+	snprintf(conf->ifname, sizeof(conf->ifname), "%s", pv->ifname);
+	if (l)
+		conf->mac = l->mac;
+	if (vip->has_auth)
+		memcpy(conf->auth, pv->auth, sizeof(conf->auth));
+	for (size_t m = 0; m < pv->n_members && conf->n_peers < ELECTION_PEERS_MAX; m++) {
+		if (!pv->members[m].self && addr_is_set(&pv->members[m].address))
+			conf->peers[conf->n_peers++] = pv->members[m].address;
+	}
+	conf_addresses(conf, pv);
+}
+
+static int send_conf(struct control *c, struct control_vip *v, const struct plan_vip *pv,
+		     uint64_t now_ns)
+{
+	bool known = peers_known(c, pv);
+	bool waited = now_ns - v->born_ns >= PEERS_WAIT_NS;
+	struct election_conf *conf = calloc(1, sizeof(*conf));
+	struct election_conf *copy = calloc(1, sizeof(*copy));
+
+	if (!conf || !copy) {
+		free(conf);
+		free(copy);
+		return -ENOMEM;
+	}
+	if (!known && !waited)
+		control_look(c, 0, PEERS_WAIT_NS - (now_ns - v->born_ns) + NS_PER_MS);
+	if (!known && !waited)
+		c->facts_dirty |= CONTROL_FACTS_NEIGHS;
+	conf_fill(c, v, pv, known || waited || (v->sent && v->sent->may_start), conf);
+	*copy = *conf;
+	if (v->sent && memcmp(copy, v->sent, sizeof(*copy)) == 0) {
+		free(conf);
+		free(copy);
+		return 0;
+	}
+	free(v->sent);
+	v->sent = copy;
+	conf->generation = ++v->generation;
+	to_election(c, ELECTION_SET, v->id, conf);
+	v->in_election = true;
+	v->removing = false;
+	return 0;
+}
+
+static int send_role(struct control *c, struct control_vip *v, size_t idx,
+		     const struct plan_facts *facts)
+{
+	struct plan_role *role = calloc(1, sizeof(*role));
+	struct plan_role kept = {0};
+
+	if (!role)
+		return -ENOMEM;
+	int r = plan_role_want(c->plan, idx, facts, control_verdict, c, role);
+
+	if (r == 0)
+		r = plan_role_want(c->plan, idx, facts, control_verdict, c, &kept);
+	if (r < 0 || (v->has_role && plan_role_eq(role, &v->role_sent))) {
+		plan_role_done(role);
+		plan_role_done(&kept);
+		free(role);
+		return r;
+	}
+	if (v->has_role)
+		plan_role_done(&v->role_sent);
+	v->role_sent = kept;
+	v->has_role = true;
+	to_switch(c, SWITCHOVER_SET, v->id, role);
+	return 0;
+}
+
+static void tell_reasons(struct control_vip *v, const struct plan_vip *pv)
+{
+	if (v->told_refused != pv->refused) {
+		v->told_refused = pv->refused;
+		if (pv->refused == PLAN_OK)
+			log_info("VirtualIP is run", KV_STR("virtualIP", v->name));
+		else if (pv->refused == PLAN_NOT_SELECTED)
+			log_debug(2, "VirtualIP does not select this node",
+				  KV_STR("virtualIP", v->name));
+		else
+			log_error("VirtualIP is not run", KV_STR("virtualIP", v->name),
+				  KV_STR("reason", plan_reason_name(pv->refused)),
+				  KV_STR("message", pv->message));
+	}
+	if (v->told_degraded != pv->degraded) {
+		v->told_degraded = pv->degraded;
+		if (pv->degraded != PLAN_OK)
+			log_warning("VirtualIP is degraded", KV_STR("virtualIP", v->name),
+				    KV_STR("reason", plan_reason_name(pv->degraded)),
+				    KV_STR("message", pv->message));
+	}
+}
+
+static void maybe_hand_over(struct control *c, struct control_vip *v, const struct plan_vip *pv)
+{
+	if (!pv->cordoned)
+		v->handover_sent = false;
+	if (!pv->cordoned || !pv->others_ready || v->handover_sent || v->state != VRRP_ACTIVE)
+		return;
+	v->handover_sent = true;
+	log_info("Node is cordoned, handing over", KV_STR("virtualIP", v->name));
+	to_election(c, ELECTION_HANDOVER, v->id, NULL);
+}
+
+/* Election gives the addresses up first; switchover forgets the VIP when election has. */
+static void vip_leave(struct control *c, struct control_vip *v)
+{
+	if (v->in_election && !v->removing) {
+		v->removing = true;
+		to_election(c, ELECTION_REMOVE, v->id, NULL);
+		free(v->sent);
+		v->sent = NULL;
+	} else if (!v->in_election && v->has_role) {
+		plan_role_done(&v->role_sent);
+		v->has_role = false;
+		to_switch(c, SWITCHOVER_REMOVE, v->id, NULL);
+	}
+}
+
+int control_roles_update(struct control *c, uint64_t now_ns)
+{
+	struct control_vip *v, *next;
+	struct plan_facts facts;
+	int r = 0;
+
+	control_facts_get(c, &facts);
+	HASH_ITER(hh_name, c->by_name, v, next)
+	v->plan_idx = SIZE_MAX;
+	for (size_t i = 0; i < c->plan->n_vips; i++) {
+		const struct plan_vip *pv = &c->plan->vips[i];
+		bool fresh;
+
+		v = vip_get(c, pv->vip->name, now_ns);
+		if (!v)
+			return -ENOMEM;
+		v->plan_idx = i;
+		fresh = !v->in_election && !v->sent;
+		tell_reasons(v, pv);
+		if (pv->refused != PLAN_OK || (!pv->routes && !pv->serves)) {
+			vip_leave(c, v);
+			continue;
+		}
+		if (fresh)
+			v->adopted = on_interface(link_of(c, pv->ifindex), &pv->vip->addresses[0]);
+		r = send_role(c, v, i, &facts);
+		if (r < 0)
+			return r;
+		if (!pv->routes) {
+			if (v->in_election)
+				vip_leave(c, v);
+			continue;
+		}
+		r = send_conf(c, v, pv, now_ns);
+		if (r < 0)
+			return r;
+		maybe_hand_over(c, v, pv);
+	}
+	HASH_ITER(hh_name, c->by_name, v, next)
+	{
+		if (v->plan_idx != SIZE_MAX)
+			continue;
+		vip_leave(c, v);
+		if (!v->in_election && !v->has_role)
+			vip_free(c, v);
+	}
+	return 0;
+}
+
+/* ---- records and notes in ---- */
+
+static const struct plan_vip *planned(const struct control *c, const struct control_vip *v)
+{
+	return c->plan && v->plan_idx < c->plan->n_vips ? &c->plan->vips[v->plan_idx] : NULL;
+}
+
+static void on_role(struct control *c, struct control_vip *v, const struct election_record *rec,
+		    uint64_t now_ns)
+{
+	const struct plan_vip *pv = planned(c, v);
+	const char *node =
+		pv && addr_is_set(&rec->source) ? control_node_of(c, pv, &rec->source) : NULL;
+	struct addr suspect = v->active;
+	enum vrrp_state before = v->state;
+	char text[ADDR_TEXT_MAX];
+
+	v->state = rec->state;
+	v->why = rec->why;
+	v->since_ns = rec->at_ns;
+	v->active = rec->source;
+	v->active_priority = rec->priority;
+	log_info("Role changed", KV_STR("virtualIP", v->name),
+		 KV_STR("from", vrrp_state_name(before)), KV_STR("to", vrrp_state_name(rec->state)),
+		 KV_STR("reason", vrrp_why_name(rec->why)),
+		 KV_STR("active", node ? node : addr_text(&rec->source, text)),
+		 KV_UINT("priority", rec->priority));
+	if (rec->state == VRRP_ACTIVE && rec->why == VRRP_WHY_TIMEOUT && addr_is_set(&suspect) &&
+	    pv) {
+		const char *who = control_node_of(c, pv, &suspect);
+
+		for (size_t s = 0; who && s < pv->n_servers; s++) {
+			if (!pv->servers[s].self && strcmp(pv->servers[s].node_name, who) == 0)
+				control_health_suspect(c, &pv->servers[s].address, now_ns);
+		}
+	}
+	if (rec->state != VRRP_ACTIVE)
+		v->handover_sent = false;
+	control_changed(c);
+}
+
+static void stranger(struct control *c, struct control_vip *v, const struct addr *source,
+		     const char *what, uint64_t now_ns)
+{
+	bool news = !addr_eq(&v->stranger, source) || strcmp(v->stranger_what, what) != 0 ||
+		    now_ns - v->stranger_ns > STRANGER_SHOWN_NS;
+	char text[ADDR_TEXT_MAX];
+
+	(void)c;
+	v->stranger = *source;
+	v->stranger_ns = now_ns;
+	snprintf(v->stranger_what, sizeof(v->stranger_what), "%s", what);
+	if (news)
+		log_warning("Stranger uses the virtual router ID or the address",
+			    KV_STR("virtualIP", v->name),
+			    KV_STR("address", addr_text(source, text)), KV_STR("what", what));
+}
+
+static void on_peer(struct control *c, struct control_vip *v, const struct election_record *rec,
+		    uint64_t now_ns)
+{
+	const struct plan_vip *pv = planned(c, v);
+
+	/* a record of a router that is not the active one only tells that it exists */
+	if (rec->state == VRRP_ACTIVE || rec->priority > 0) {
+		v->active = v->state == VRRP_ACTIVE ? v->active : rec->source;
+		v->active_priority = v->state == VRRP_ACTIVE ? v->active_priority : rec->priority;
+	}
+	if (!pv || control_node_of(c, pv, &rec->source))
+		return;
+	/* an IPv6 router shows its link-local address: ask the segment whose it is before judging */
+	if (addr_is_link_local(&rec->source) && !control_mac_of(c, &rec->source)) {
+		(void)rtnl_neigh_probe(c->rtnl, pv->ifindex, &rec->source, NULL);
+		c->facts_dirty |= CONTROL_FACTS_NEIGHS;
+		control_look(c, 0, 100 * NS_PER_MS);
+		return;
+	}
+	stranger(c, v, &rec->source, "adverts", now_ns);
+}
+
+static void on_conflict(struct control *c, struct control_vip *v, const struct election_record *rec,
+			uint64_t now_ns)
+{
+	const struct plan_vip *pv = planned(c, v);
+	const char *node = pv ? control_node_of(c, pv, &rec->source) : NULL;
+	char text[ADDR_TEXT_MAX];
+
+	if (!node) {
+		stranger(c, v, &rec->source, vrrp_rx_name(rec->rx), now_ns);
+		return;
+	}
+	log_warning("Advert of another node was not accepted", KV_STR("virtualIP", v->name),
+		    KV_STR("node", node), KV_STR("address", addr_text(&rec->source, text)),
+		    KV_STR("cause",
+			   rec->rx == VRRP_RX_OK ? "address list differs" : vrrp_rx_name(rec->rx)));
+}
+
+static void on_removed(struct control *c, struct control_vip *v)
+{
+	if (!v->removing) /* configured again meanwhile */
+		return;
+	v->in_election = false;
+	v->removing = false;
+	v->state = VRRP_INIT;
+	log_debug(2, "VirtualIP left the election", KV_STR("virtualIP", v->name));
+	if (v->plan_idx == SIZE_MAX || !planned(c, v) || planned(c, v)->refused != PLAN_OK)
+		vip_leave(c, v);
+	if (v->plan_idx == SIZE_MAX && !v->has_role)
+		vip_free(c, v);
+	c->dirty = true;
+}
+
+static void on_record(struct control *c, struct election_record *rec, uint64_t now_ns)
+{
+	struct control_vip *v = vip_by_id(c, rec->vip_id);
+
+	if (rec->type == ELECTION_FREE) {
+		free(rec->conf);
+		return;
+	}
+	if (rec->type == ELECTION_STOPPED) {
+		c->stopped = true;
+		return;
+	}
+	if (rec->type == ELECTION_SENSE) {
+		log_warning("Advert socket reported an error",
+			    KV_STR("virtualIP", v ? v->name : ""),
+			    KV_STR("err", strerror(rec->error)));
+		return;
+	}
+	if (!v)
+		return;
+	switch (rec->type) {
+	case ELECTION_ROLE:
+		on_role(c, v, rec, now_ns);
+		break;
+	case ELECTION_PEER:
+		on_peer(c, v, rec, now_ns);
+		break;
+	case ELECTION_COUNTERS:
+		v->counters = rec->counters;
+		break;
+	case ELECTION_CONFLICT:
+		on_conflict(c, v, rec, now_ns);
+		break;
+	case ELECTION_REMOVED:
+		on_removed(c, v);
+		break;
+	case ELECTION_STOPPED:
+	case ELECTION_FREE:
+	case ELECTION_SENSE:
+		break;
+	}
+}
+
+static void on_note(struct control *c, const struct switchover_note *note, uint64_t now_ns)
+{
+	struct control_vip *v = vip_by_id(c, note->vip_id);
+	char span[MONO_TEXT_MAX];
+
+	if (!v)
+		return;
+	switch (note->type) {
+	case SWITCHOVER_NOTE_DONE:
+		v->switch_active = note->active;
+		log_info(note->active ? "Addresses were taken" : "Addresses were given up",
+			 KV_STR("virtualIP", v->name),
+			 KV_STR("took", mono_span_text(note->took_ns, span, sizeof(span))));
+		c->facts_dirty |= CONTROL_FACTS_LINKS;
+		control_look(c, 0, 50 * NS_PER_MS);
+		break;
+	case SWITCHOVER_NOTE_ERROR:
+		log_error("Switchover failed", KV_STR("virtualIP", v->name),
+			  KV_STR("step", note->what ? note->what : ""),
+			  KV_STR("err", strerror(note->error < 0 ? -note->error : note->error)));
+		break;
+	case SWITCHOVER_NOTE_REMOVED:
+		v->switch_active = false;
+		break;
+	case SWITCHOVER_NOTE_LOST:
+		log_debug(2, "Address was gone at its renewal", KV_STR("virtualIP", v->name));
+		c->facts_dirty |= CONTROL_FACTS_LINKS;
+		control_look(c, CONTROL_LOOK_RTNL, 300 * NS_PER_MS);
+		(void)now_ns;
+		break;
+	}
+}
+
+void control_roles_drain(struct control *c, uint64_t now_ns)
+{
+	struct election_record rec;
+	struct switchover_note note;
+
+	ring_clear_fd(c->from_election);
+	while (ring_pop(c->from_election, &rec))
+		on_record(c, &rec, now_ns);
+	ring_clear_fd(c->from_switch);
+	while (ring_pop(c->from_switch, &note))
+		on_note(c, &note, now_ns);
+}
+
+int control_records(void *user, int fd, uint32_t events, uint64_t now_ns)
+{
+	struct control *c = user;
+
+	(void)fd;
+	(void)events;
+	control_roles_drain(c, now_ns);
+	if (c->dirty)
+		control_changed(c);
+	if (c->stopped && c->stopping)
+		loop_stop(c->loop, 0);
+	return 0;
+}
+
+int control_notes(void *user, int fd, uint32_t events, uint64_t now_ns)
+{
+	return control_records(user, fd, events, now_ns);
+}
+
+/* ---- as it should be ---- */
+
+void control_roles_repair(struct control *c)
+{
+	struct control_vip *v, *next;
+
+	HASH_ITER(hh_name, c->by_name, v, next)
+	{
+		if (v->has_role)
+			to_switch(c, SWITCHOVER_REPAIR, v->id, NULL);
+	}
+}
+
+static int elem_order(const void *a, const void *b)
+{
+	return plan_elem_cmp(a, b);
+}
+
+static bool elems_there(const struct plan_elem *want, size_t n_want, const struct plan_elem *have,
+			size_t n_have)
+{
+	for (size_t i = 0; i < n_want; i++) {
+		if (!n_have || !bsearch(&want[i], have, n_have, sizeof(*have), elem_order))
+			return false;
+	}
+	return true;
+}
+
+void control_roles_check(struct control *c, const struct plan_elem *elems, size_t n_elems,
+			 uint64_t now_ns)
+{
+	struct control_vip *v, *next;
+
+	HASH_ITER(hh_name, c->by_name, v, next)
+	{
+		const struct plan_vip *pv = planned(c, v);
+		bool active = v->state == VRRP_ACTIVE && v->switch_active;
+		bool addresses = true, rules = true;
+
+		/* just after a role change the pieces are still moving */
+		if (!v->has_role || !pv || now_ns - v->since_ns < 300 * NS_PER_MS ||
+		    v->state == VRRP_RELEASING)
+			continue;
+		for (size_t a = 0; active && a < pv->vip->n_addresses; a++)
+			addresses &= on_interface(link_of(c, pv->ifindex), &pv->vip->addresses[a]);
+		if (elems && active)
+			rules = elems_there(v->role_sent.answer, v->role_sent.n_answer, elems,
+					    n_elems);
+		else if (elems && !v->switch_active)
+			rules = elems_there(v->role_sent.redirect, v->role_sent.n_redirect, elems,
+					    n_elems);
+		if (!addresses)
+			control_repaired(c, CONTROL_REPAIR_ADDRESS, now_ns);
+		if (!rules)
+			control_repaired(c, CONTROL_REPAIR_RULE, now_ns);
+		if (!addresses || !rules)
+			to_switch(c, SWITCHOVER_REPAIR, v->id, NULL);
+	}
+}
+
+void control_roles_done(struct control *c)
+{
+	struct control_vip *v, *next;
+	struct election_record rec;
+
+	while (c->from_election && ring_pop(c->from_election, &rec)) {
+		if (rec.type == ELECTION_FREE)
+			free(rec.conf);
+	}
+	HASH_ITER(hh_name, c->by_name, v, next)
+	vip_free(c, v);
+}
