@@ -232,6 +232,8 @@ const char *control_node_of(const struct control *c, const struct plan_vip *v,
 void control_changed(struct control *c); /* plan anew soon */
 /* Look at these parts of the kernel's state, at the latest in_ns from now. */
 void control_look(struct control *c, unsigned int what, uint64_t in_ns);
+void control_reset_clients(struct control *c, const struct addr *server,
+			   const struct api_health_check *check, uint64_t now_ns);
 void control_repaired(struct control *c, enum control_repair kind, uint64_t now_ns);
 const char *control_repair_name(enum control_repair kind);
 int control_turn(void *user, uint64_t now_ns); /* timer handler */

@@ -297,7 +297,7 @@ static void failed(struct control *c, const char *what, const struct verr *err)
 	c->apply_errors++;
 	if (strcmp(c->last_apply_error, err->msg) == 0)
 		return;
-	snprintf(c->last_apply_error, sizeof(c->last_apply_error), "%s", err->msg);
+	snprintf(c->last_apply_error, sizeof(c->last_apply_error), "%.199s", err->msg);
 	log_error("Kernel refused a change", KV_STR("what", what), KV_STR("err", err->msg));
 }
 
@@ -323,6 +323,37 @@ static int apply_sync(struct control *c, const struct plan_op *op, struct verr *
 }
 
 /* One operation that is neither an element nor a service or destination. */
+/*
+ * The node behind `server` is away, and the kernel expires connections of a destination that is deleted:
+ * taking it out for a moment resets its clients, who would hang otherwise. The next turn puts it back
+ * (with weight 1, then 0, so that mh keeps its table).
+ */
+void control_reset_clients(struct control *c, const struct addr *server,
+			   const struct api_health_check *check, uint64_t now_ns)
+{
+	for (size_t i = 0; c->ipvs && c->plan && i < c->plan->n_vips; i++) {
+		const struct api_vip *vip = c->plan->vips[i].vip;
+
+		for (size_t p = 0; p < vip->n_ports; p++) {
+			if (!api_check_eq(&vip->ports[p].check, check))
+				continue;
+			for (size_t a = 0; a < vip->n_addresses; a++) {
+				const struct plan_op op = {
+					.type = PLAN_OP_DEST_DEL,
+					.service = {.family = vip->addresses[a].family,
+						    .protocol = (uint8_t)vip->ports[p].protocol,
+						    .addr = vip->addresses[a],
+						    .port = vip->ports[p].port},
+					.dest = {.addr = *server, .port = vip->ports[p].port},
+				};
+
+				(void)ipvs_apply(c->ipvs, &op, NULL);
+			}
+		}
+	}
+	c->quiet_until_ns = now_ns + 100 * NS_PER_MS;
+}
+
 static int apply_single(struct control *c, const struct plan_op *op, struct verr *reterr)
 {
 	struct ipvs_timeouts t = {.tcp_s = op->tcp_timeout_s};

@@ -43,6 +43,8 @@ static void step(struct control_target *t, const struct health_event *ev)
 			 KV_STR("to", health_verdict_name(t->health.verdict)),
 			 KV_STR("result", t->health.suspect ? "suspect: its node fell silent"
 							    : t->last.detail));
+		if (t->health.verdict == HEALTH_UNHEALTHY && t->health.gone && c->expire_nodest)
+			control_reset_clients(c, &t->address, t->check, ev->now_ns);
 		control_changed(c);
 	}
 	if (out.probe) {
