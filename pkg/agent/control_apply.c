@@ -384,40 +384,22 @@ static int apply_single(struct control *c, const struct plan_op *op, struct verr
 	return 0;
 }
 
-static int elem_op_order(const void *a, const void *b)
+/* One transaction: the operations on elements from start to end (plan_ops_batch_end). */
+static int apply_elems(struct control *c, const struct plan_op *ops, size_t n, struct verr *reterr)
 {
-	const struct plan_op *const *x = a, *const *y = b;
-	int r = plan_elem_cmp(&(*x)->elem, &(*y)->elem);
-
-	return r ? r : (int)(*y)->type - (int)(*x)->type;
-}
-
-/* Transactions of at most PLAN_NFT_BATCH_MAX elements; the deletion and the addition of one key together. */
-static int apply_elems(struct control *c, const struct plan_op **ops, size_t n, struct verr *reterr)
-{
-	AUTO(free_p) struct plan_elem *add = calloc(PLAN_NFT_BATCH_MAX, sizeof(*add));
-	AUTO(free_p) struct plan_elem *del = calloc(PLAN_NFT_BATCH_MAX, sizeof(*del));
+	AUTO(free_p) struct plan_elem *add = calloc(n, sizeof(*add));
+	AUTO(free_p) struct plan_elem *del = calloc(n, sizeof(*del));
 	size_t n_add = 0, n_del = 0;
 
 	if (!add || !del)
 		return verr_set(reterr, ENOMEM, "elements");
-	qsort(ops, n, sizeof(*ops), elem_op_order);
 	for (size_t i = 0; i < n; i++) {
-		if (ops[i]->type == PLAN_OP_ELEM_ADD)
-			add[n_add++] = ops[i]->elem;
+		if (ops[i].type == PLAN_OP_ELEM_ADD)
+			add[n_add++] = ops[i].elem;
 		else
-			del[n_del++] = ops[i]->elem;
-		bool pair = i + 1 < n && plan_elem_cmp(&ops[i]->elem, &ops[i + 1]->elem) == 0;
-
-		if (i + 1 < n && (pair || n_add + n_del < PLAN_NFT_BATCH_MAX - 1))
-			continue;
-		int r = nft_change(c->nft, add, n_add, del, n_del, reterr);
-
-		if (r < 0)
-			return r;
-		n_add = n_del = 0;
+			del[n_del++] = ops[i].elem;
 	}
-	return 0;
+	return nft_change(c->nft, add, n_add, del, n_del, reterr);
 }
 
 static bool is_elem_op(const struct plan_op *op)
@@ -446,9 +428,9 @@ static bool apply_ops(struct control *c, const struct plan_ops *ops)
 		int r;
 
 		if (is_elem_op(op)) {
-			while (i < ops->n && is_elem_op(&ops->items[i]))
-				run[n++] = &ops->items[i++];
-			r = apply_elems(c, run, n, &err);
+			n = plan_ops_batch_end(ops, i) - i;
+			r = apply_elems(c, op, n, &err);
+			i += n;
 		} else if (is_ipvs_op(op)) {
 			while (i < ops->n && is_ipvs_op(&ops->items[i]))
 				run[n++] = &ops->items[i++];

@@ -94,38 +94,25 @@ static void target_free(struct control_target *t)
 	free(t);
 }
 
-/* ---- order: as plan_targets sorts; equal checks are equal targets ---- */
-
-static int key_cmp(const struct addr *aa, const struct api_health_check *ac, const struct addr *ba,
-		   const struct api_health_check *bc)
+static int target_order(const void *key, const void *item)
 {
-	int r = addr_cmp(aa, ba);
+	const struct plan_target *k = key;
+	const struct control_target *const *t = item;
+	const struct plan_target have = {.address = (*t)->address, .check = (*t)->check};
 
-	return r ? r : (int)ac->port - (int)bc->port;
+	return plan_target_cmp(k, &have);
 }
 
+/* The targets are kept as plan_targets sorts them. */
 static struct control_target *find(const struct control *c, const struct addr *address,
 				   const struct api_health_check *check)
 {
-	size_t lo = 0, hi = c->n_targets;
+	const struct plan_target key = {.address = *address, .check = check};
+	struct control_target **t = NULL;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (key_cmp(&c->targets[mid]->address, c->targets[mid]->check, address, check) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < c->n_targets; lo++) {
-		struct control_target *t = c->targets[lo];
-
-		if (key_cmp(&t->address, t->check, address, check) != 0)
-			break;
-		if (t->check == check || api_check_eq(t->check, check))
-			return t;
-	}
-	return NULL;
+	if (c->n_targets)
+		t = bsearch(&key, c->targets, c->n_targets, sizeof(*c->targets), target_order);
+	return t ? *t : NULL;
 }
 
 const struct control_target *control_health_find(const struct control *c,

@@ -326,6 +326,15 @@ static const struct plan_vip *planned(const struct control *c, const struct cont
 	return c->plan && v->plan_idx < c->plan->n_vips ? &c->plan->vips[v->plan_idx] : NULL;
 }
 
+static void active_is(struct control_vip *v, const struct addr *source, uint8_t priority,
+		      uint64_t at_ns)
+{
+	if (!addr_eq(&v->active, source))
+		v->active_since_ns = at_ns;
+	v->active = *source;
+	v->active_priority = priority;
+}
+
 static void on_role(struct control *c, struct control_vip *v, const struct election_record *rec,
 		    uint64_t now_ns)
 {
@@ -339,8 +348,7 @@ static void on_role(struct control *c, struct control_vip *v, const struct elect
 	v->state = rec->state;
 	v->why = rec->why;
 	v->since_ns = rec->at_ns;
-	v->active = rec->source;
-	v->active_priority = rec->priority;
+	active_is(v, &rec->source, rec->priority, rec->at_ns);
 	log_info("Role changed", KV_STR("virtualIP", v->name),
 		 KV_STR("from", vrrp_state_name(before)), KV_STR("to", vrrp_state_name(rec->state)),
 		 KV_STR("reason", vrrp_why_name(rec->why)),
@@ -382,11 +390,8 @@ static void on_peer(struct control *c, struct control_vip *v, const struct elect
 {
 	const struct plan_vip *pv = planned(c, v);
 
-	/* a record of a router that is not the active one only tells that it exists */
-	if (rec->state == VRRP_ACTIVE || rec->priority > 0) {
-		v->active = v->state == VRRP_ACTIVE ? v->active : rec->source;
-		v->active_priority = v->state == VRRP_ACTIVE ? v->active_priority : rec->priority;
-	}
+	if (v->state == VRRP_BACKUP && rec->priority > 0)
+		active_is(v, &rec->source, rec->priority, rec->at_ns);
 	if (!pv || control_node_of(c, pv, &rec->source))
 		return;
 	/* an IPv6 router shows its link-local address: ask the segment whose it is before judging */
@@ -431,6 +436,23 @@ static void on_removed(struct control *c, struct control_vip *v)
 	c->dirty = true;
 }
 
+static void on_sense(struct control *c, const struct control_vip *v, int error)
+{
+	struct control_vip *each, *next;
+
+	log_warning("Advert socket reported an error", KV_STR("virtualIP", v ? v->name : ""),
+		    KV_STR("err", strerror(error)));
+	if (error != ENOBUFS)
+		return;
+	/* link events were lost: every instance hears of its link again */
+	HASH_ITER(hh_name, c->by_name, each, next)
+	{
+		free(each->sent);
+		each->sent = NULL;
+	}
+	c->dirty = true;
+}
+
 static void on_record(struct control *c, struct election_record *rec, uint64_t now_ns)
 {
 	struct control_vip *v = vip_by_id(c, rec->vip_id);
@@ -466,6 +488,11 @@ static void on_record(struct control *c, struct election_record *rec, uint64_t n
 		break;
 	case ELECTION_REMOVED:
 		on_removed(c, v);
+		break;
+	case ELECTION_CHECKSUM:
+		log_debug(2, "Adverts take a peer's form of the checksum",
+			  KV_STR("virtualIP", v->name),
+			  KV_STR("form", rec->csum == VRRP_CSUM_PLAIN ? "plain" : "pseudo-header"));
 		break;
 	case ELECTION_STOPPED:
 	case ELECTION_FREE:
