@@ -466,9 +466,7 @@ static void on_record(struct control *c, struct election_record *rec, uint64_t n
 		return;
 	}
 	if (rec->type == ELECTION_SENSE) {
-		log_warning("Advert socket reported an error",
-			    KV_STR("virtualIP", v ? v->name : ""),
-			    KV_STR("err", strerror(rec->error)));
+		on_sense(c, v, rec->error);
 		return;
 	}
 	if (!v)
