@@ -132,6 +132,13 @@ static int on_hangup(void *user, int signo, uint64_t now_ns)
 
 /* ---- start ---- */
 
+static void on_failure(void *user, const char *what, int error)
+{
+	(void)user;
+	log_error("Handler failed", KV_STR("source", what),
+		  KV_STR("err", strerror(error < 0 ? -error : error)));
+}
+
 static int start_loop(struct control *c, struct verr *reterr)
 {
 	struct loop_source *s;
@@ -139,6 +146,7 @@ static int start_loop(struct control *c, struct verr *reterr)
 
 	if (r < 0)
 		return r;
+	loop_on_failure(c->loop, on_failure, c);
 	if ((r = loop_add_timer(c->loop, LOOP_PRIO_NORMAL, control_turn, c, &c->turn)) < 0 ||
 	    (r = loop_add_timer(c->loop, LOOP_PRIO_OUTWARD, on_save, c, &c->saver)) < 0 ||
 	    (r = loop_add_timer(c->loop, LOOP_PRIO_NORMAL, on_stop_late, c, &c->stopper)) < 0 ||
@@ -257,46 +265,13 @@ static int start_objects(struct control *c, struct verr *reterr)
 	return 0;
 }
 
-static int on_livez(void *user, char **ret_body, size_t *ret_len, const char **ret_type)
-{
-	(void)user;
-	return control_http_text("ok\n", ret_body, ret_len, ret_type) ? 200 : 500;
-}
-
-static int on_readyz(void *user, char **ret_body, size_t *ret_len, const char **ret_type)
-{
-	const struct control *c = user;
-	const char *text = c->ready     ? "ok\n"
-			   : !c->synced ? "objects are not read yet\n"
-					: "kernel is not programmed\n";
-
-	return !control_http_text(text, ret_body, ret_len, ret_type) ? 500 : c->ready ? 200 : 503;
-}
-
-bool control_http_text(const char *text, char **ret_body, size_t *ret_len, const char **ret_type)
-{
-	*ret_body = strdup(text);
-	*ret_len = strlen(text);
-	*ret_type = "text/plain; charset=utf-8";
-	return *ret_body != NULL;
-}
-
 static int start_outward(struct control *c, struct verr *reterr)
 {
-	const struct http_route routes[] = {
-		{.path = "/livez", .fn = on_livez, .user = c},
-		{.path = "/readyz", .fn = on_readyz, .user = c},
-	};
 	char path[512];
 	int r;
 
 	snprintf(path, sizeof(path), "%s/agent.sock", c->conf->run_dir);
 	r = ctl_server_new(c->loop, path, control_status, c, &c->ctl, reterr);
-	if (r < 0)
-		return r;
-	if (c->conf->health_address && *c->conf->health_address)
-		r = http_server_new(c->loop, c->conf->health_address, routes, ARRAY_LEN(routes),
-				    &c->http, reterr);
 	return r;
 }
 
@@ -316,6 +291,8 @@ static int start(struct control *c, struct verr *reterr)
 		r = start_threads(c, reterr);
 	if (r == 0)
 		r = start_sources(c, reterr);
+	if (r == 0)
+		r = control_resend_start(c, reterr);
 	if (r == 0)
 		r = start_outward(c, reterr);
 	if (r < 0)
@@ -360,9 +337,8 @@ static void stop(struct control *c)
 		(void)control_objects_save(c);
 	drop_addresses(c);
 	ctl_server_free(c->ctl);
-	http_server_free(c->http);
 	manifest_source_free(c->manifests);
-	resend_free(c->resend);
+	control_resend_done(c);
 	control_roles_done(c);
 	control_health_done(c);
 	probe_engine_free(c->probes);

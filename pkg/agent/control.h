@@ -8,6 +8,7 @@
  *	control_roles.c		VIPs as election and switchover run them
  *	control_health.c	targets, probes, verdicts
  *	control_status.c	the document of `vipd status`
+ *	control_resend.c	whose connections are told to the others
  *	control_settings.c	IPVS settings and former values in the state directory
  */
 #ifndef VIPD_AGENT_CONTROL_H
@@ -23,7 +24,6 @@
 #include "api/api.h"
 #include "ctl/ctl.h"
 #include "health/health.h"
-#include "http/http.h"
 #include "ipvs/ipvs.h"
 #include "loop/loop.h"
 #include "manifest/manifest.h"
@@ -131,8 +131,10 @@ struct control {
 	struct probe_engine *probes;
 	struct manifest_source *manifests;
 	struct ctl_server *ctl;
-	struct http_server *http;
 	struct resend *resend;
+	struct control_place *places; /* addresses of the VIPs that run, sorted */
+	size_t n_places;
+	bool sync_up; /* link of the synchronisation */
 
 	/* threads */
 	struct ring *to_election, *from_election, *orders, *dones, *to_switch, *from_switch;
@@ -143,6 +145,7 @@ struct control {
 	struct control_object *objects; /* by key */
 	struct control_problem *problems;
 	bool synced;
+	bool swept; /* role elements of no VIP were removed */
 	bool source_bad; /* the directory as a whole cannot be read */
 	bool objects_changed; /* since the state file was written */
 
@@ -262,6 +265,11 @@ const struct control_target *control_health_find(const struct control *c,
 
 /* control.c */
 bool control_http_text(const char *text, char **ret_body, size_t *ret_len, const char **ret_type);
+
+/* control_resend.c */
+int control_resend_start(struct control *c, struct verr *reterr);
+void control_resend_update(struct control *c, uint64_t now_ns);
+void control_resend_done(struct control *c);
 
 /* control_status.c */
 json_t *control_status(void *user, enum ctl_request req);

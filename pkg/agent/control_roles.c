@@ -316,6 +316,11 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 		if (!v->in_election && !v->has_role)
 			vip_free(c, v);
 	}
+	/* once the objects are known, what an earlier agent left for others is nobody's */
+	if (c->synced && !c->swept) {
+		c->swept = true;
+		to_switch(c, SWITCHOVER_SWEEP, 0, NULL);
+	}
 	return 0;
 }
 

@@ -444,19 +444,19 @@ static json_t *vip_json(const struct control *c, const struct control_vip *v,
 
 static json_t *resend_json(const struct control *c, uint64_t now_ns)
 {
-	struct resend_counters n;
+	const struct resend_counters *n = resend_counters(c->resend);
 	json_t *o = json_object();
 
-	resend_get_counters(c->resend, &n);
+	(void)now_ns;
 	set_bool(o, "running", true);
-	set_uint(o, "passes", n.passes);
-	set_uint(o, "connections", n.last_sent);
-	set_uint(o, "messages", n.messages);
-	set_uint(o, "errors", n.errors);
-	if (n.passes) {
-		set_uint(o, "lastPassMilliseconds", n.last_pass_ns / NS_PER_MS);
-		set_uint(o, "lastPassAgoSeconds", (now_ns - n.last_end_ns) / NS_PER_S);
-	}
+	set_uint(o, "passes", n->passes);
+	set_uint(o, "connections", n->last_pass_sent);
+	set_uint(o, "messages", n->messages);
+	set_uint(o, "errors", n->errors);
+	if (*resend_problem(c->resend))
+		set_text(o, "problem", resend_problem(c->resend));
+	if (n->passes)
+		set_uint(o, "lastPassMilliseconds", n->last_pass_ns / NS_PER_MS);
 	return o;
 }
 

@@ -1,0 +1,113 @@
+/* Resending of connections: which are whose, by where the VIPs are. */
+#include <string.h>
+
+#include "agent/control.h"
+
+struct control_place { /* an address and the VIP that it belongs to; sorted */
+	struct addr addr;
+	uint32_t id;
+};
+
+static int place_order(const void *a, const void *b)
+{
+	const struct control_place *x = a, *y = b;
+
+	return addr_cmp(&x->addr, &y->addr);
+}
+
+static enum resend_role role_of(const void *user, const struct addr *vip, uint8_t protocol,
+				uint16_t port)
+{
+	const struct control *c = user;
+	const struct control_place key = {.addr = *vip};
+	const struct control_place *p = NULL;
+	struct control_vip *v = NULL;
+
+	(void)protocol;
+	(void)port;
+	if (c->n_places)
+		p = bsearch(&key, c->places, c->n_places, sizeof(*c->places), place_order);
+	if (!p)
+		return RESEND_FOREIGN;
+	HASH_FIND(hh_id, c->by_id, &p->id, sizeof(p->id), v);
+	return v && v->switch_active ? RESEND_ACTIVE : RESEND_STANDBY;
+}
+
+static int places_update(struct control *c)
+{
+	size_t n = 0, most = c->plan->n_vips * API_ADDRESSES_MAX;
+	struct control_place *places = calloc(most + 1, sizeof(*places));
+
+	if (!places)
+		return -1;
+	for (size_t i = 0; i < c->plan->n_vips; i++) {
+		const struct plan_vip *pv = &c->plan->vips[i];
+		struct control_vip *v = NULL;
+		const char *name = pv->vip->name;
+
+		HASH_FIND(hh_name, c->by_name, name, strlen(name), v);
+		for (size_t a = 0; v && pv->refused == PLAN_OK && a < pv->vip->n_addresses; a++)
+			places[n++] = (struct control_place){pv->vip->addresses[a], v->id};
+	}
+	qsort(places, n, sizeof(*places), place_order);
+	free(c->places);
+	c->places = places;
+	c->n_places = n;
+	return 0;
+}
+
+static void add_own(struct resend_conf *conf, const struct addr *a)
+{
+	for (size_t i = 0; i < conf->n_own; i++) {
+		if (addr_eq(&conf->own[i], a))
+			return;
+	}
+	if (addr_is_set(a) && conf->n_own < RESEND_OWN_MAX)
+		conf->own[conf->n_own++] = *a;
+}
+
+void control_resend_update(struct control *c, uint64_t now_ns)
+{
+	struct resend_conf conf = {.sync_id = c->conf->ipvs_sync_id};
+	bool up = false;
+
+	if (!c->resend || places_update(c) < 0)
+		return;
+	snprintf(conf.ifname, sizeof(conf.ifname), "%s", c->plan->sync_ifname);
+	for (size_t i = 0; i < c->n_links; i++) {
+		if (strcmp(c->links[i].name, conf.ifname) != 0)
+			continue;
+		conf.mtu = c->links[i].mtu;
+		up = c->links[i].up;
+	}
+	if (!conf.ifname[0] || !conf.mtu)
+		conf.sync_id = 0;
+	add_own(&conf, &c->plan->node4);
+	add_own(&conf, &c->plan->node6);
+	for (size_t i = 0; i < c->plan->n_vips; i++) {
+		if (c->plan->vips[i].serves)
+			add_own(&conf, &c->plan->vips[i].node_address);
+	}
+	if (up && !c->sync_up)
+		resend_hold(c->resend, now_ns + RESEND_HOLD_NS);
+	c->sync_up = up;
+	resend_reconf(c->resend, &conf);
+}
+
+int control_resend_start(struct control *c, struct verr *reterr)
+{
+	if (!c->ipvs || c->conf->ipvs_sync_id == 0)
+		return 0;
+	/* an agent that starts has missed nothing that its kernel was not told: no need to hold back */
+	c->sync_up = true;
+	return resend_new(c->loop, role_of, c, &c->resend, reterr);
+}
+
+void control_resend_done(struct control *c)
+{
+	resend_free(c->resend);
+	free(c->places);
+	c->resend = NULL;
+	c->places = NULL;
+	c->n_places = 0;
+}
