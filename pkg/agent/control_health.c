@@ -43,10 +43,10 @@ static void step(struct control_target *t, const struct health_event *ev)
 			 KV_STR("to", health_verdict_name(t->health.verdict)),
 			 KV_STR("result", t->health.suspect ? "suspect: its node fell silent"
 							    : t->last.detail));
-		if (t->health.verdict == HEALTH_UNHEALTHY && t->health.gone && c->expire_nodest)
-			control_reset_clients(c, &t->address, t->check, ev->now_ns);
 		control_changed(c);
 	}
+	if (out.went_gone && c->expire_nodest)
+		control_reset_clients(c, &t->address, t->check, ev->now_ns);
 	if (out.probe) {
 		probe_cancel(t->probe);
 		t->probe = NULL;
@@ -70,6 +70,7 @@ static void on_done(void *user, const struct probe_result *result, uint64_t now_
 		.now_ns = now_ns,
 		.good = result->end == PROBE_OK,
 		.timed_out = result->end == PROBE_L4_TIMEOUT,
+		.inconclusive = result->end == PROBE_LOCAL,
 	};
 
 	t->probe = NULL;

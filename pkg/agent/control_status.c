@@ -101,7 +101,7 @@ static json_t *kernel_json(const struct control *c)
 	set_bool(k, "ipvs", c->ipvs != NULL);
 	set_bool(k, "nftables", true);
 	set_bool(k, "realtime", c->election && election_is_realtime(c->election));
-	set_bool(k, "memoryLocked", c->election && election_is_memory_locked(c->election));
+	set_bool(k, "memoryLocked", c->election && election_is_locked(c->election));
 	json_object_set_new(k, "repairs", repairs_json(c));
 	if (c->last_apply_error[0])
 		set_text(k, "error", c->last_apply_error);
