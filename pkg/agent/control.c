@@ -203,6 +203,10 @@ static int start_rings(struct control *c, struct verr *reterr)
 
 static int start_threads(struct control *c, struct verr *reterr)
 {
+	int r = start_rings(c, reterr);
+
+	if (r < 0)
+		return r;
 	const struct switchover_rings sw = {
 		.orders = c->orders,
 		.dones = c->dones,
@@ -215,10 +219,8 @@ static int start_threads(struct control *c, struct verr *reterr)
 		.orders = c->orders,
 		.dones = c->dones,
 	};
-	int r = start_rings(c, reterr);
 
-	if (r == 0)
-		r = switchover_start(&sw, c->ipvs != NULL, &c->switchover, reterr);
+	r = switchover_start(&sw, c->ipvs != NULL, &c->switchover, reterr);
 	if (r == 0)
 		r = election_start(&el, &c->election, reterr);
 	if (r < 0)
