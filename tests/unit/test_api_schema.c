@@ -48,7 +48,7 @@ static size_t walk_spec(visit_fn fn)
 	const json_t *s;
 	size_t n;
 
-	if (manifest_load("crd/virtualip.yaml", &docs, &err) < 0)
+	if (manifest_load("crd/virtualips.yaml", &docs, &err) < 0)
 		fail_msg("%s", err.msg);
 	assert_int_equal(docs.n, 1);
 	s = json_object_get(docs.items[0].object, "spec");
@@ -137,7 +137,7 @@ static void test_the_schema_knows_every_field(void **state)
 	const json_t *s;
 
 	(void)state;
-	assert_int_equal(manifest_load("crd/virtualip.yaml", &docs, NULL), 0);
+	assert_int_equal(manifest_load("crd/virtualips.yaml", &docs, NULL), 0);
 	s = json_object_get(docs.items[0].object, "spec");
 	s = json_array_get(json_object_get(s, "versions"), 0);
 	s = json_object_get(json_object_get(s, "schema"), "openAPIV3Schema");
