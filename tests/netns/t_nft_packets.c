@@ -38,15 +38,25 @@ struct env {
 	unsigned int d0;
 };
 
-static struct addr A(const char *text) {
+static struct addr ip(const char *text)
+{
 	struct addr a;
 
 	assert_int_equal(addr_parse(text, &a), 0);
 	return a;
 }
 
-static int
-setup(void **state)
+/* A namespace in which link-local addresses are usable at once: neighbours are asked from them. */
+static int new_node(void)
+{
+	int ns = netns_new();
+
+	assert_true(ns >= 0);
+	run("echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad; ip link set lo up");
+	return ns;
+}
+
+static int setup(void **state)
 {
 	struct env *e = calloc(1, sizeof(*e));
 	struct verr err;
@@ -84,7 +94,7 @@ setup(void **state)
 	assert_int_equal(rtnl_open(&e->rtnl, &err), 0);
 	assert_int_equal(nft_ensure(e->nft, MARK, MARK, &changed, &err), 0);
 	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-		struct plan_route r = {.addr = A(families[i].vip), .src = A(families[i].node)};
+		struct plan_route r = {.addr = ip(families[i].vip), .src = ip(families[i].node)};
 
 		assert_int_equal(rtnl_route_add(e->rtnl, &r, &err), 0);
 		/* Hits behind our chain: packets that bear the node's mark. */
@@ -112,7 +122,8 @@ static int teardown(void **state)
 static void set(struct env *e, const struct family *f, enum plan_set s, const char *value,
 		uint8_t slot)
 {
-	struct plan_elem el = {.set = s, .family = (uint8_t)f->af, .addr = A(f->vip), .slot = slot};
+	struct plan_elem el = {
+		.set = s, .family = (uint8_t)f->af, .addr = ip(f->vip), .slot = slot};
 	struct verr err;
 
 	if (s != PLAN_SET_VIPS && s != PLAN_SET_HOME && s != PLAN_MAP_NODE) {
@@ -122,7 +133,7 @@ static void set(struct env *e, const struct family *f, enum plan_set s, const ch
 	if (s == PLAN_SET_HOME)
 		el.ifindex = e->d0;
 	if (value)
-		el.value = A(value);
+		el.value = ip(value);
 	assert_int_equal(nft_change(e->nft, &el, 1, NULL, 0, &err), 0);
 }
 
@@ -161,7 +172,7 @@ static int udp(const char *local, const char *remote)
 	socklen_t len;
 	int fd, on = 1;
 
-	a = A(local ? local : remote);
+	a = ip(local ? local : remote);
 	fd = socket(a.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_true(fd >= 0);
 	assert_int_equal(setsockopt(fd, SOL_IP, IP_FREEBIND, &on, sizeof(on)), 0);
@@ -170,7 +181,7 @@ static int udp(const char *local, const char *remote)
 		assert_int_equal(bind(fd, (struct sockaddr *)&ss, len), 0);
 	}
 	if (remote) {
-		a = A(remote);
+		a = ip(remote);
 		len = addr_to_sockaddr(&a, PORT, 0, &ss);
 		assert_int_equal(connect(fd, (struct sockaddr *)&ss, len), 0);
 	}
@@ -273,7 +284,7 @@ static void this_node_is_translated(void **state)
 		const struct family *f = &families[i];
 		int far = udp_in(e, e->other, f->other, NULL), near = udp(f->node, NULL);
 		int client = udp(NULL, f->vip), from_vip;
-		struct addr vip = A(f->vip);
+		struct addr vip = ip(f->vip);
 		struct verr err;
 
 		set_service(e, f);
@@ -411,7 +422,7 @@ static unsigned int arp_counter(const char *comment)
 static void only_the_active_interface_answers_arp(void **state)
 {
 	struct env *e = *state;
-	struct addr vip = A("10.1.0.100");
+	struct addr vip = ip("10.1.0.100");
 	struct plan_elem answer = {
 		.set = PLAN_SET_ANSWER, .family = AF_INET, .addr = vip, .ifindex = e->d0};
 	struct plan_elem v = {.set = PLAN_SET_VIPS, .family = AF_INET, .addr = vip};

@@ -15,15 +15,15 @@ struct env {
 	unsigned int d0, d1;
 };
 
-static struct addr A(const char *text) {
+static struct addr ip(const char *text)
+{
 	struct addr a;
 
 	assert_int_equal(addr_parse(text, &a), 0);
 	return a;
 }
 
-static struct plan_link *
-find_link(struct plan_link *links, size_t n, const char *name)
+static struct plan_link *find_link(struct plan_link *links, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(links[i].name, name) == 0)
@@ -89,7 +89,7 @@ static void links_tell_flags_addresses_and_settings(void **state)
 	assert_int_equal(l->arp_announce, 2);
 	assert_true(l->rp_filter >= 0);
 	for (size_t i = 0; i < l->n_addrs; i++) {
-		struct addr a4 = A("10.1.0.5"), a6 = A("fd00::5");
+		struct addr a4 = ip("10.1.0.5"), a6 = ip("fd00::5");
 
 		saw4 = saw4 || (addr_eq(&l->addrs[i].addr, &a4) && l->addrs[i].prefix_len == 24 &&
 				!l->addrs[i].finite);
@@ -117,7 +117,7 @@ static void links_tell_flags_addresses_and_settings(void **state)
 static void vip_addresses_are_finite_and_quiet(void **state)
 {
 	struct env *e = *state;
-	struct addr a4 = A("10.1.0.9"), a6 = A("fd00::9");
+	struct addr a4 = ip("10.1.0.9"), a6 = ip("fd00::9");
 	struct plan_ifaddr *addrs;
 	struct verr err;
 	char out[4096];
@@ -164,7 +164,7 @@ static void vip_addresses_are_finite_and_quiet(void **state)
 static void local_route_precedes_that_of_the_address(void **state)
 {
 	struct env *e = *state;
-	struct plan_route route = {.addr = A("10.1.0.9"), .src = A("10.1.0.5")};
+	struct plan_route route = {.addr = ip("10.1.0.9"), .src = ip("10.1.0.5")};
 	struct plan_route *routes;
 	struct verr err;
 	char out[4096];
@@ -209,9 +209,9 @@ static void local_route_changes_its_source(void **state)
 
 	run("ip addr add 10.1.0.6/24 dev d0 && ip addr add fd00::6/64 dev d0 nodad");
 	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
-		struct plan_route one = {.addr = A(t[i].addr), .src = A(t[i].src)};
-		struct plan_route two = {.addr = A(t[i].addr), .src = A(t[i].src2)};
-		struct plan_route any = {.addr = A(t[i].addr)};
+		struct plan_route one = {.addr = ip(t[i].addr), .src = ip(t[i].src)};
+		struct plan_route two = {.addr = ip(t[i].addr), .src = ip(t[i].src2)};
+		struct plan_route any = {.addr = ip(t[i].addr)};
 
 		assert_int_equal(rtnl_route_add(e->r, &one, &err), 0);
 		assert_int_equal(rtnl_route_add(e->r, &two, &err), 0);
@@ -234,7 +234,7 @@ static void local_route_changes_its_source(void **state)
 static void local_route6_survives_the_address(void **state)
 {
 	struct env *e = *state;
-	struct plan_route route = {.addr = A("fd00::9"), .src = A("fd00::5")};
+	struct plan_route route = {.addr = ip("fd00::9"), .src = ip("fd00::5")};
 	struct verr err;
 	char out[4096];
 
@@ -247,7 +247,7 @@ static void local_route6_survives_the_address(void **state)
 	run_out(out, sizeof(out), "ip -6 route get fd00::9");
 	assert_non_null(strstr(out, "src fd00::5"));
 	/* A source that this host does not have is refused, with the kernel's words. */
-	route.src = A("fd00::77");
+	route.src = ip("fd00::77");
 	assert_int_equal(rtnl_route_add(e->r, &route, &err), -EINVAL);
 	assert_non_null(strstr(err.msg, "fd00::9"));
 }
@@ -275,7 +275,7 @@ static void default_links_have_the_lowest_metric(void **state)
 static void neighbours_are_probed_and_listed(void **state)
 {
 	struct env *e = *state;
-	struct addr far = A("10.1.0.7");
+	struct addr far = ip("10.1.0.7");
 	struct plan_neigh *neighs = NULL;
 	struct pollfd p;
 	struct verr err;
@@ -313,8 +313,8 @@ static void neighbours_are_probed_and_listed(void **state)
 static void monitor_tells_what_others_did(void **state)
 {
 	struct env *e = *state;
-	struct addr vip = A("10.1.0.9");
-	struct plan_route route = {.addr = vip, .src = A("10.1.0.5")};
+	struct addr vip = ip("10.1.0.9");
+	struct plan_route route = {.addr = vip, .src = ip("10.1.0.5")};
 	struct rtnl *own, *other;
 	struct verr err;
 
@@ -395,7 +395,7 @@ static void linkwatch_sees_carrier(void **state)
 static void address_expires_by_itself(void **state)
 {
 	struct env *e = *state;
-	struct addr vip = A("10.1.0.9");
+	struct addr vip = ip("10.1.0.9");
 	struct plan_ifaddr *addrs;
 	struct verr err;
 	size_t n = 99;

@@ -21,7 +21,8 @@ struct env {
 	uint32_t seq;
 };
 
-static struct addr A(const char *text) {
+static struct addr ip(const char *text)
+{
 	struct addr a;
 
 	assert_int_equal(addr_parse(text, &a), 0);
@@ -29,8 +30,7 @@ static struct addr A(const char *text) {
 }
 
 /* A VIP of n addresses 10.1.0.(100 + i), ports 22 and 80. */
-static struct plan_role *
-role_of(unsigned int ifindex, size_t n, uint32_t valid_s)
+static struct plan_role *role_of(unsigned int ifindex, size_t n, uint32_t valid_s)
 {
 	struct plan_role *r = calloc(1, sizeof(*r));
 
@@ -41,7 +41,7 @@ role_of(unsigned int ifindex, size_t n, uint32_t valid_s)
 	r->answer = calloc(n, sizeof(*r->answer));
 	assert_true(r->redirect && r->answer);
 	for (size_t i = 0; i < n; i++) {
-		struct addr a = A("10.1.0.100");
+		struct addr a = ip("10.1.0.100");
 
 		a.bytes[3] = (uint8_t)(100 + i);
 		r->addrs[r->n_addrs++] = a;
@@ -292,7 +292,7 @@ static void steps_go_on_after_a_failure(void **state)
 static void addresses_of_an_earlier_agent_wait_for_the_order(void **state)
 {
 	struct env *e = *state;
-	struct addr vip = A("10.1.0.100");
+	struct addr vip = ip("10.1.0.100");
 	struct verr err;
 
 	assert_int_equal(rtnl_addr_set(e->rtnl, e->d0, &vip, 30, &err), 0);
@@ -316,7 +316,7 @@ static void addresses_of_an_earlier_agent_wait_for_the_order(void **state)
 static void addresses_of_an_earlier_agent_expire(void **state)
 {
 	struct env *e = *state;
-	struct addr vip = A("10.1.0.100");
+	struct addr vip = ip("10.1.0.100");
 	struct counts c = {0};
 	struct verr err;
 
