@@ -4,8 +4,10 @@
  *	control.c		start, stop, the loop's sources
  *	control_objects.c	the store of objects, fed by the source and by the state directory
  *	control_facts.c		what the node has: links, neighbours, IPVS
- *	control_apply.c		plan, diff, apply; repairs
- *	control_roles.c		VIPs as election and switchover run them
+ *	control_plan.c		the plan, and what it borrows
+ *	control_apply.c		compare, apply; repairs
+ *	control_roles.c		VIPs as election and switchover run them: what they are told
+ *	control_records.c	and what they tell
  *	control_health.c	targets, probes, verdicts
  *	control_status.c	the document of `vipd status`
  *	control_resend.c	whose connections are told to the others
@@ -46,6 +48,9 @@ struct control_object {
 	struct api_secret *secret;
 	json_t *raw; /* as delivered, for the state directory */
 	char *origin;
+	bool ran; /* VIP: this version was planned without being refused */
+	struct control_object *before; /* VIP: the last version that ran, until this one does */
+	bool gone; /* Secret: deleted; its last password stays in force while a VIP names it */
 	bool stale; /* from the state directory, not confirmed by the source yet */
 	UT_hash_handle hh;
 };
@@ -84,7 +89,7 @@ struct control_vip {
 	struct addr stranger; /* uses our VRID or address; set for 60 s after the last sign */
 	char stranger_what[64];
 	uint64_t stranger_ns;
-	enum plan_reason told_refused, told_degraded, told_fault; /* logged already */
+	enum plan_reason told_refused, told_rejected, told_degraded; /* logged already */
 	UT_hash_handle hh_id, hh_name;
 };
 
@@ -159,6 +164,7 @@ struct control {
 	/* plan */
 	struct plan *plan;
 	const struct api_vip **p_vips; /* what the plan borrows */
+	const struct api_vip **p_before; /* for each of p_vips the version that last ran */
 	const struct api_node **p_nodes;
 	const struct api_secret **p_secrets;
 	struct control_object **p_refs;
@@ -239,13 +245,25 @@ void control_reset_clients(struct control *c, const struct addr *server,
 			   const struct api_health_check *check, uint64_t now_ns);
 void control_repaired(struct control *c, enum control_repair kind, uint64_t now_ns);
 const char *control_repair_name(enum control_repair kind);
+/* control_plan.c */
+int control_replan(struct control *c, uint64_t now_ns, bool *ret_changed);
+void control_plan_drop(struct control *c);
+/* The plan of one VIP; NULL: none. Borrowed until the next plan. */
+const struct plan_vip *control_planned(const struct control *c, const char *name);
 int control_turn(void *user, uint64_t now_ns); /* timer handler */
 void control_apply_done(struct control *c);
 enum health_verdict control_verdict(const void *user, const struct addr *address,
 				    const struct api_health_check *check);
 
 /* control_roles.c */
+const struct plan_vip *control_plan_of(const struct control *c, const struct control_vip *v);
+struct control_vip *control_vip_by_id(struct control *c, uint32_t id);
+/* Election gives the addresses up first; switchover forgets the VIP when election has. */
+void control_vip_leave(struct control *c, struct control_vip *v);
+void control_vip_free(struct control *c, struct control_vip *v);
 int control_roles_update(struct control *c, uint64_t now_ns);
+
+/* control_records.c */
 int control_records(void *user, int fd, uint32_t events, uint64_t now_ns);
 int control_notes(void *user, int fd, uint32_t events, uint64_t now_ns);
 void control_roles_drain(struct control *c, uint64_t now_ns);

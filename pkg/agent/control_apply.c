@@ -1,4 +1,4 @@
-/* Plan, compare with what the kernel has, apply the difference; count what had to be put back. */
+/* Compares the plan with what the kernel has, applies the difference; counts what had to be put back. */
 #include <errno.h>
 #include <string.h>
 
@@ -25,123 +25,6 @@ void control_look(struct control *c, unsigned int what, uint64_t in_ns)
 		c->turn_ns = at_ns;
 		(void)loop_timer_set(c->turn, at_ns);
 	}
-}
-
-enum health_verdict control_verdict(const void *user, const struct addr *address,
-				    const struct api_health_check *check)
-{
-	const struct control_target *t = control_health_find(user, address, check);
-
-	return t ? t->health.verdict : HEALTH_UNKNOWN;
-}
-
-/* ---- plan ---- */
-
-static void plan_drop(struct control *c)
-{
-	plan_free(c->plan);
-	c->plan = NULL;
-	free(c->p_vips);
-	free(c->p_nodes);
-	free(c->p_secrets);
-	for (size_t i = 0; i < c->n_p_refs; i++)
-		control_object_unref(c->p_refs[i]);
-	free(c->p_refs);
-	c->p_vips = NULL;
-	c->p_nodes = NULL;
-	c->p_secrets = NULL;
-	c->p_refs = NULL;
-	c->n_p_refs = 0;
-}
-
-/* The plan borrows from objects: they are kept by reference for as long as it lives. */
-static int plan_make(struct control *c, const struct plan_facts *facts)
-{
-	size_t n = HASH_COUNT(c->objects);
-	const struct api_vip **vips = calloc(n + 1, sizeof(*vips));
-	const struct api_node **nodes = calloc(n + 1, sizeof(*nodes));
-	const struct api_secret **secrets = calloc(n + 1, sizeof(*secrets));
-	struct control_object **refs = calloc(n + 1, sizeof(*refs));
-	struct plan_objects in = {
-		.secret_namespace = c->conf->namespace_,
-		.by_name = true,
-	};
-	struct control_object *o, *next;
-	struct plan *fresh = NULL;
-	size_t n_refs = 0;
-	int r = -ENOMEM;
-
-	if (vips && nodes && secrets && refs) {
-		HASH_ITER(hh, c->objects, o, next)
-		{
-			switch (o->kind) {
-			case CONTROL_VIP:
-				vips[in.n_vips++] = o->vip;
-				break;
-			case CONTROL_NODE:
-				nodes[in.n_nodes++] = o->node;
-				break;
-			case CONTROL_SECRET:
-				secrets[in.n_secrets++] = o->secret;
-				break;
-			}
-			refs[n_refs++] = control_object_ref(o);
-		}
-		in.vips = vips;
-		in.nodes = nodes;
-		in.secrets = secrets;
-		r = plan_new(&in, facts, &fresh);
-	}
-	if (r < 0) {
-		for (size_t i = 0; i < n_refs; i++)
-			control_object_unref(refs[i]);
-		free(vips);
-		free(nodes);
-		free(secrets);
-		free(refs);
-		return r;
-	}
-	plan_drop(c);
-	c->plan = fresh;
-	c->p_vips = vips;
-	c->p_nodes = nodes;
-	c->p_secrets = secrets;
-	c->p_refs = refs;
-	c->n_p_refs = n_refs;
-	return 0;
-}
-
-static bool want_same(const struct control *c, const struct plan_kernel *fresh)
-{
-	struct plan_ops ops = {0};
-	bool same = c->want.mark4 == fresh->mark4 && c->want.mark6 == fresh->mark6 &&
-		    plan_diff(fresh, &c->want, c->owned, c->n_owned, &ops) == 0 && ops.n == 0;
-
-	plan_ops_done(&ops);
-	return same;
-}
-
-/* *ret_changed: whether the kernel should now have something else than before. */
-static int replan(struct control *c, uint64_t now_ns, bool *ret_changed)
-{
-	struct plan_facts facts;
-	struct plan_kernel want = {0};
-
-	control_facts_get(c, &facts);
-	int r = plan_make(c, &facts);
-
-	if (r == 0)
-		r = control_health_update(c, now_ns);
-	if (r == 0)
-		r = plan_kernel_want(c->plan, &facts, control_verdict, c, &want);
-	if (r < 0)
-		return r;
-	*ret_changed = !c->has_want || !want_same(c, &want);
-	if (c->has_want)
-		plan_kernel_done(&c->want);
-	c->want = want;
-	c->has_want = true;
-	return 0;
 }
 
 /* ---- compare ---- */
@@ -553,7 +436,7 @@ int control_turn(void *user, uint64_t now_ns)
 	if (dirty) {
 		c->dirty = false;
 		c->look = CONTROL_LOOK_ALL;
-		int r = replan(c, now_ns, &planned);
+		int r = control_replan(c, now_ns, &planned);
 
 		if (r < 0) {
 			verr_set(&err, -r, "%s", strerror(-r));
@@ -590,7 +473,7 @@ void control_apply_done(struct control *c)
 	if (c->has_want)
 		plan_kernel_done(&c->want);
 	c->has_want = false;
-	plan_drop(c);
+	control_plan_drop(c);
 	ipvs_dump_free(c->have_services, c->n_have_services);
 	c->have_services = NULL;
 	c->n_have_services = 0;

@@ -16,6 +16,7 @@ void control_object_unref(struct control_object *o)
 {
 	if (!o || --o->refs > 0)
 		return;
+	control_object_unref(o->before);
 	api_vip_free(o->vip);
 	api_node_free(o->node);
 	api_secret_free(o->secret);
@@ -158,6 +159,10 @@ static void object_put(struct control *c, struct control_object *o, const char *
 	HASH_FIND_STR(c->objects, key, old);
 	if (old) {
 		HASH_DEL(c->objects, old);
+		if (o->vip && old->ran)
+			o->before = control_object_ref(old);
+		else if (o->vip && old->before)
+			o->before = control_object_ref(old->before);
 		control_object_unref(old);
 	}
 	HASH_ADD_STR(c->objects, key, o);
@@ -222,7 +227,7 @@ static void on_set(struct control *c, const struct object_event *ev)
 	}
 	problem_clear(c, key);
 	if (old && old->raw && json_equal(old->raw, ev->object)) {
-		old->stale = false;
+		old->stale = old->gone = false;
 		control_object_unref(o);
 		return;
 	}
@@ -230,6 +235,18 @@ static void on_set(struct control *c, const struct object_event *ev)
 		  KV_STR("origin", ev->origin));
 	object_put(c, o, key);
 	c->objects_changed = true;
+}
+
+static bool secret_is_named(const struct control *c, const struct api_secret *secret)
+{
+	struct control_object *o, *next;
+
+	HASH_ITER(hh, c->objects, o, next)
+	{
+		if (o->vip && o->vip->has_auth && strcmp(o->vip->auth_secret, secret->name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void on_gone(struct control *c, const struct object_event *ev)
@@ -242,6 +259,13 @@ static void on_gone(struct control *c, const struct object_event *ev)
 	HASH_FIND_STR(c->objects, key, old);
 	if (!old)
 		return;
+	if (old->secret && secret_is_named(c, old->secret)) {
+		if (!old->gone)
+			log_warning("Secret was deleted: its last password stays in force",
+				    KV_STR("object", key));
+		old->gone = true;
+		return;
+	}
 	log_debug(2, "Object was deleted", KV_STR("object", key));
 	HASH_DEL(c->objects, old);
 	control_object_unref(old);

@@ -1,13 +1,17 @@
-/* VIPs as election and switchover run them: configurations out, records and notes in. */
+/* VIPs as election and switchover run them: configurations out, and that what they did is still there. */
 #include <errno.h>
 #include <string.h>
 
 #include "agent/control.h"
 
 #define PEERS_WAIT_NS NS_PER_S
-#define STRANGER_SHOWN_NS (60 * NS_PER_S)
 
-static struct control_vip *vip_by_id(struct control *c, uint32_t id)
+const struct plan_vip *control_plan_of(const struct control *c, const struct control_vip *v)
+{
+	return c->plan && v->plan_idx < c->plan->n_vips ? &c->plan->vips[v->plan_idx] : NULL;
+}
+
+struct control_vip *control_vip_by_id(struct control *c, uint32_t id)
 {
 	struct control_vip *v = NULL;
 
@@ -36,7 +40,7 @@ static struct control_vip *vip_get(struct control *c, const char *name, uint64_t
 	return v;
 }
 
-static void vip_free(struct control *c, struct control_vip *v)
+void control_vip_free(struct control *c, struct control_vip *v)
 {
 	HASH_DELETE(hh_id, c->by_id, v);
 	HASH_DELETE(hh_name, c->by_name, v);
@@ -235,6 +239,14 @@ static void tell_reasons(struct control_vip *v, const struct plan_vip *pv)
 				  KV_STR("reason", plan_reason_name(pv->refused)),
 				  KV_STR("message", pv->message));
 	}
+	if (v->told_rejected != pv->rejected) {
+		v->told_rejected = pv->rejected;
+		if (pv->rejected != PLAN_OK)
+			log_error("VirtualIP change was refused: the version before runs on",
+				  KV_STR("virtualIP", v->name),
+				  KV_STR("reason", plan_reason_name(pv->rejected)),
+				  KV_STR("message", pv->message));
+	}
 	if (v->told_degraded != pv->degraded) {
 		v->told_degraded = pv->degraded;
 		if (pv->degraded != PLAN_OK)
@@ -256,7 +268,7 @@ static void maybe_hand_over(struct control *c, struct control_vip *v, const stru
 }
 
 /* Election gives the addresses up first; switchover forgets the VIP when election has. */
-static void vip_leave(struct control *c, struct control_vip *v)
+void control_vip_leave(struct control *c, struct control_vip *v)
 {
 	if (v->in_election && !v->removing) {
 		v->removing = true;
@@ -290,7 +302,7 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 		fresh = !v->in_election && !v->sent;
 		tell_reasons(v, pv);
 		if (pv->refused != PLAN_OK || (!pv->routes && !pv->serves)) {
-			vip_leave(c, v);
+			control_vip_leave(c, v);
 			continue;
 		}
 		if (fresh)
@@ -300,7 +312,7 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 			return r;
 		if (!pv->routes) {
 			if (v->in_election)
-				vip_leave(c, v);
+				control_vip_leave(c, v);
 			continue;
 		}
 		r = send_conf(c, v, pv, now_ns);
@@ -312,9 +324,9 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 	{
 		if (v->plan_idx != SIZE_MAX)
 			continue;
-		vip_leave(c, v);
+		control_vip_leave(c, v);
 		if (!v->in_election && !v->has_role)
-			vip_free(c, v);
+			control_vip_free(c, v);
 	}
 	/* once the objects are known, what an earlier agent left for others is nobody's */
 	if (c->synced && !c->swept) {
@@ -322,251 +334,6 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 		to_switch(c, SWITCHOVER_SWEEP, 0, NULL);
 	}
 	return 0;
-}
-
-/* ---- records and notes in ---- */
-
-static const struct plan_vip *planned(const struct control *c, const struct control_vip *v)
-{
-	return c->plan && v->plan_idx < c->plan->n_vips ? &c->plan->vips[v->plan_idx] : NULL;
-}
-
-static void active_is(struct control_vip *v, const struct addr *source, uint8_t priority,
-		      uint64_t at_ns)
-{
-	if (!addr_eq(&v->active, source))
-		v->active_since_ns = at_ns;
-	v->active = *source;
-	v->active_priority = priority;
-}
-
-static void on_role(struct control *c, struct control_vip *v, const struct election_record *rec,
-		    uint64_t now_ns)
-{
-	const struct plan_vip *pv = planned(c, v);
-	const char *node =
-		pv && addr_is_set(&rec->source) ? control_node_of(c, pv, &rec->source) : NULL;
-	struct addr suspect = v->active;
-	enum vrrp_state before = v->state;
-	char text[ADDR_TEXT_MAX];
-
-	v->state = rec->state;
-	v->why = rec->why;
-	v->since_ns = rec->at_ns;
-	active_is(v, &rec->source, rec->priority, rec->at_ns);
-	log_info("Role changed", KV_STR("virtualIP", v->name),
-		 KV_STR("from", vrrp_state_name(before)), KV_STR("to", vrrp_state_name(rec->state)),
-		 KV_STR("reason", vrrp_why_name(rec->why)),
-		 KV_STR("active", node ? node : addr_text(&rec->source, text)),
-		 KV_UINT("priority", rec->priority));
-	if (rec->state == VRRP_ACTIVE && rec->why == VRRP_WHY_TIMEOUT && addr_is_set(&suspect) &&
-	    pv) {
-		const char *who = control_node_of(c, pv, &suspect);
-
-		for (size_t s = 0; who && s < pv->n_servers; s++) {
-			if (!pv->servers[s].self && strcmp(pv->servers[s].node_name, who) == 0)
-				control_health_suspect(c, &pv->servers[s].address, now_ns);
-		}
-	}
-	if (rec->state != VRRP_ACTIVE)
-		v->handover_sent = false;
-	control_changed(c);
-}
-
-static void stranger(struct control *c, struct control_vip *v, const struct addr *source,
-		     const char *what, uint64_t now_ns)
-{
-	bool news = !addr_eq(&v->stranger, source) || strcmp(v->stranger_what, what) != 0 ||
-		    now_ns - v->stranger_ns > STRANGER_SHOWN_NS;
-	char text[ADDR_TEXT_MAX];
-
-	(void)c;
-	v->stranger = *source;
-	v->stranger_ns = now_ns;
-	snprintf(v->stranger_what, sizeof(v->stranger_what), "%s", what);
-	if (news)
-		log_warning("Stranger uses the virtual router ID or the address",
-			    KV_STR("virtualIP", v->name),
-			    KV_STR("address", addr_text(source, text)), KV_STR("what", what));
-}
-
-static void on_peer(struct control *c, struct control_vip *v, const struct election_record *rec,
-		    uint64_t now_ns)
-{
-	const struct plan_vip *pv = planned(c, v);
-
-	if (v->state == VRRP_BACKUP && rec->priority > 0)
-		active_is(v, &rec->source, rec->priority, rec->at_ns);
-	if (!pv || control_node_of(c, pv, &rec->source))
-		return;
-	/* an IPv6 router shows its link-local address: ask the segment whose it is before judging */
-	if (addr_is_link_local(&rec->source) && !control_mac_of(c, &rec->source)) {
-		(void)rtnl_neigh_probe(c->rtnl, pv->ifindex, &rec->source, NULL);
-		c->facts_dirty |= CONTROL_FACTS_NEIGHS;
-		control_look(c, 0, 100 * NS_PER_MS);
-		return;
-	}
-	stranger(c, v, &rec->source, "adverts", now_ns);
-}
-
-static void on_conflict(struct control *c, struct control_vip *v, const struct election_record *rec,
-			uint64_t now_ns)
-{
-	const struct plan_vip *pv = planned(c, v);
-	const char *node = pv ? control_node_of(c, pv, &rec->source) : NULL;
-	char text[ADDR_TEXT_MAX];
-
-	if (!node) {
-		stranger(c, v, &rec->source, vrrp_rx_name(rec->rx), now_ns);
-		return;
-	}
-	log_warning("Advert of another node was not accepted", KV_STR("virtualIP", v->name),
-		    KV_STR("node", node), KV_STR("address", addr_text(&rec->source, text)),
-		    KV_STR("cause",
-			   rec->rx == VRRP_RX_OK ? "address list differs" : vrrp_rx_name(rec->rx)));
-}
-
-static void on_removed(struct control *c, struct control_vip *v)
-{
-	if (!v->removing) /* configured again meanwhile */
-		return;
-	v->in_election = false;
-	v->removing = false;
-	v->state = VRRP_INIT;
-	log_debug(2, "VirtualIP left the election", KV_STR("virtualIP", v->name));
-	if (v->plan_idx == SIZE_MAX || !planned(c, v) || planned(c, v)->refused != PLAN_OK)
-		vip_leave(c, v);
-	if (v->plan_idx == SIZE_MAX && !v->has_role)
-		vip_free(c, v);
-	c->dirty = true;
-}
-
-static void on_sense(struct control *c, const struct control_vip *v, int error)
-{
-	struct control_vip *each, *next;
-
-	log_warning("Advert socket reported an error", KV_STR("virtualIP", v ? v->name : ""),
-		    KV_STR("err", strerror(error)));
-	if (error != ENOBUFS)
-		return;
-	/* link events were lost: every instance hears of its link again */
-	HASH_ITER(hh_name, c->by_name, each, next)
-	{
-		free(each->sent);
-		each->sent = NULL;
-	}
-	c->dirty = true;
-}
-
-static void on_record(struct control *c, struct election_record *rec, uint64_t now_ns)
-{
-	struct control_vip *v = vip_by_id(c, rec->vip_id);
-
-	if (rec->type == ELECTION_FREE) {
-		free(rec->conf);
-		return;
-	}
-	if (rec->type == ELECTION_STOPPED) {
-		c->stopped = true;
-		return;
-	}
-	if (rec->type == ELECTION_SENSE) {
-		on_sense(c, v, rec->error);
-		return;
-	}
-	if (!v)
-		return;
-	switch (rec->type) {
-	case ELECTION_ROLE:
-		on_role(c, v, rec, now_ns);
-		break;
-	case ELECTION_PEER:
-		on_peer(c, v, rec, now_ns);
-		break;
-	case ELECTION_COUNTERS:
-		v->counters = rec->counters;
-		break;
-	case ELECTION_CONFLICT:
-		on_conflict(c, v, rec, now_ns);
-		break;
-	case ELECTION_REMOVED:
-		on_removed(c, v);
-		break;
-	case ELECTION_CHECKSUM:
-		log_debug(2, "Adverts take a peer's form of the checksum",
-			  KV_STR("virtualIP", v->name),
-			  KV_STR("form", rec->csum == VRRP_CSUM_PLAIN ? "plain" : "pseudo-header"));
-		break;
-	case ELECTION_STOPPED:
-	case ELECTION_FREE:
-	case ELECTION_SENSE:
-		break;
-	}
-}
-
-static void on_note(struct control *c, const struct switchover_note *note, uint64_t now_ns)
-{
-	struct control_vip *v = vip_by_id(c, note->vip_id);
-	char span[MONO_TEXT_MAX];
-
-	if (!v)
-		return;
-	switch (note->type) {
-	case SWITCHOVER_NOTE_DONE:
-		v->switch_active = note->active;
-		log_info(note->active ? "Addresses were taken" : "Addresses were given up",
-			 KV_STR("virtualIP", v->name),
-			 KV_STR("took", mono_span_text(note->took_ns, span, sizeof(span))));
-		c->facts_dirty |= CONTROL_FACTS_LINKS;
-		control_look(c, 0, 50 * NS_PER_MS);
-		break;
-	case SWITCHOVER_NOTE_ERROR:
-		log_error("Switchover failed", KV_STR("virtualIP", v->name),
-			  KV_STR("step", note->what ? note->what : ""),
-			  KV_STR("err", strerror(note->error < 0 ? -note->error : note->error)));
-		break;
-	case SWITCHOVER_NOTE_REMOVED:
-		v->switch_active = false;
-		break;
-	case SWITCHOVER_NOTE_LOST:
-		log_debug(2, "Address was gone at its renewal", KV_STR("virtualIP", v->name));
-		c->facts_dirty |= CONTROL_FACTS_LINKS;
-		control_look(c, CONTROL_LOOK_RTNL, 300 * NS_PER_MS);
-		(void)now_ns;
-		break;
-	}
-}
-
-void control_roles_drain(struct control *c, uint64_t now_ns)
-{
-	struct election_record rec;
-	struct switchover_note note;
-
-	ring_clear_fd(c->from_election);
-	while (ring_pop(c->from_election, &rec))
-		on_record(c, &rec, now_ns);
-	ring_clear_fd(c->from_switch);
-	while (ring_pop(c->from_switch, &note))
-		on_note(c, &note, now_ns);
-}
-
-int control_records(void *user, int fd, uint32_t events, uint64_t now_ns)
-{
-	struct control *c = user;
-
-	(void)fd;
-	(void)events;
-	control_roles_drain(c, now_ns);
-	if (c->dirty)
-		control_changed(c);
-	if (c->stopped && c->stopping)
-		loop_stop(c->loop, 0);
-	return 0;
-}
-
-int control_notes(void *user, int fd, uint32_t events, uint64_t now_ns)
-{
-	return control_records(user, fd, events, now_ns);
 }
 
 /* ---- as it should be ---- */
@@ -604,7 +371,7 @@ void control_roles_check(struct control *c, const struct plan_elem *elems, size_
 
 	HASH_ITER(hh_name, c->by_name, v, next)
 	{
-		const struct plan_vip *pv = planned(c, v);
+		const struct plan_vip *pv = control_plan_of(c, v);
 		bool active = v->state == VRRP_ACTIVE && v->switch_active;
 		bool addresses = true, rules = true;
 
@@ -639,5 +406,5 @@ void control_roles_done(struct control *c)
 			free(rec.conf);
 	}
 	HASH_ITER(hh_name, c->by_name, v, next)
-	vip_free(c, v);
+	control_vip_free(c, v);
 }

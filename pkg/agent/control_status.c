@@ -360,7 +360,10 @@ static json_t *conditions_json(const struct control *c, const struct control_vip
 		condition(list, "Accepted", false, plan_reason_name(pv->refused), pv->message);
 		return list;
 	}
-	condition(list, "Accepted", true, "Accepted", "");
+	if (pv->rejected != PLAN_OK) /* the version before runs on */
+		condition(list, "Accepted", false, plan_reason_name(pv->rejected), pv->message);
+	else
+		condition(list, "Accepted", true, "Accepted", "");
 	health_counts(c, pv, &dead, &unhealthy, text, sizeof(text));
 	bool active = addr_is_set(&v->active) || v->state == VRRP_ACTIVE;
 

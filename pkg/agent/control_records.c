@@ -1,0 +1,246 @@
+/* What election and switchover tell: roles, peers, strangers, steps done. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/control.h"
+
+#define STRANGER_SHOWN_NS (60 * NS_PER_S)
+
+static void active_is(struct control_vip *v, const struct addr *source, uint8_t priority,
+		      uint64_t at_ns)
+{
+	if (!addr_eq(&v->active, source))
+		v->active_since_ns = at_ns;
+	v->active = *source;
+	v->active_priority = priority;
+}
+
+static void on_role(struct control *c, struct control_vip *v, const struct election_record *rec,
+		    uint64_t now_ns)
+{
+	const struct plan_vip *pv = control_plan_of(c, v);
+	const char *node =
+		pv && addr_is_set(&rec->source) ? control_node_of(c, pv, &rec->source) : NULL;
+	struct addr suspect = v->active;
+	enum vrrp_state before = v->state;
+	char text[ADDR_TEXT_MAX];
+
+	v->state = rec->state;
+	v->why = rec->why;
+	v->since_ns = rec->at_ns;
+	active_is(v, &rec->source, rec->priority, rec->at_ns);
+	log_info("Role changed", KV_STR("virtualIP", v->name),
+		 KV_STR("from", vrrp_state_name(before)), KV_STR("to", vrrp_state_name(rec->state)),
+		 KV_STR("reason", vrrp_why_name(rec->why)),
+		 KV_STR("active", node ? node : addr_text(&rec->source, text)),
+		 KV_UINT("priority", rec->priority));
+	if (rec->state == VRRP_ACTIVE && rec->why == VRRP_WHY_TIMEOUT && addr_is_set(&suspect) &&
+	    pv) {
+		const char *who = control_node_of(c, pv, &suspect);
+
+		for (size_t s = 0; who && s < pv->n_servers; s++) {
+			if (!pv->servers[s].self && strcmp(pv->servers[s].node_name, who) == 0)
+				control_health_suspect(c, &pv->servers[s].address, now_ns);
+		}
+	}
+	if (rec->state != VRRP_ACTIVE)
+		v->handover_sent = false;
+	control_changed(c);
+}
+
+static void stranger(struct control *c, struct control_vip *v, const struct addr *source,
+		     const char *what, uint64_t now_ns)
+{
+	bool news = !addr_eq(&v->stranger, source) || strcmp(v->stranger_what, what) != 0 ||
+		    now_ns - v->stranger_ns > STRANGER_SHOWN_NS;
+	char text[ADDR_TEXT_MAX];
+
+	(void)c;
+	v->stranger = *source;
+	v->stranger_ns = now_ns;
+	snprintf(v->stranger_what, sizeof(v->stranger_what), "%s", what);
+	if (news)
+		log_warning("Stranger uses the virtual router ID or the address",
+			    KV_STR("virtualIP", v->name),
+			    KV_STR("address", addr_text(source, text)), KV_STR("what", what));
+}
+
+static void on_peer(struct control *c, struct control_vip *v, const struct election_record *rec,
+		    uint64_t now_ns)
+{
+	const struct plan_vip *pv = control_plan_of(c, v);
+
+	if (v->state == VRRP_BACKUP && rec->priority > 0)
+		active_is(v, &rec->source, rec->priority, rec->at_ns);
+	if (!pv || control_node_of(c, pv, &rec->source))
+		return;
+	/* an IPv6 router shows its link-local address: ask the segment whose it is before judging */
+	if (addr_is_link_local(&rec->source) && !control_mac_of(c, &rec->source)) {
+		(void)rtnl_neigh_probe(c->rtnl, pv->ifindex, &rec->source, NULL);
+		c->facts_dirty |= CONTROL_FACTS_NEIGHS;
+		control_look(c, 0, 100 * NS_PER_MS);
+		return;
+	}
+	stranger(c, v, &rec->source, "adverts", now_ns);
+}
+
+static void on_conflict(struct control *c, struct control_vip *v, const struct election_record *rec,
+			uint64_t now_ns)
+{
+	const struct plan_vip *pv = control_plan_of(c, v);
+	const char *node = pv ? control_node_of(c, pv, &rec->source) : NULL;
+	char text[ADDR_TEXT_MAX];
+
+	if (!node) {
+		stranger(c, v, &rec->source, vrrp_rx_name(rec->rx), now_ns);
+		return;
+	}
+	log_warning("Advert of another node was not accepted", KV_STR("virtualIP", v->name),
+		    KV_STR("node", node), KV_STR("address", addr_text(&rec->source, text)),
+		    KV_STR("cause",
+			   rec->rx == VRRP_RX_OK ? "address list differs" : vrrp_rx_name(rec->rx)));
+}
+
+static void on_removed(struct control *c, struct control_vip *v)
+{
+	if (!v->removing) /* configured again meanwhile */
+		return;
+	v->in_election = false;
+	v->removing = false;
+	v->state = VRRP_INIT;
+	log_debug(2, "VirtualIP left the election", KV_STR("virtualIP", v->name));
+	if (v->plan_idx == SIZE_MAX || !control_plan_of(c, v) ||
+	    control_plan_of(c, v)->refused != PLAN_OK)
+		control_vip_leave(c, v);
+	if (v->plan_idx == SIZE_MAX && !v->has_role)
+		control_vip_free(c, v);
+	c->dirty = true;
+}
+
+static void on_sense(struct control *c, const struct control_vip *v, int error)
+{
+	struct control_vip *each, *next;
+
+	log_warning("Advert socket reported an error", KV_STR("virtualIP", v ? v->name : ""),
+		    KV_STR("err", strerror(error)));
+	if (error != ENOBUFS)
+		return;
+	/* link events were lost: every instance hears of its link again */
+	HASH_ITER(hh_name, c->by_name, each, next)
+	{
+		free(each->sent);
+		each->sent = NULL;
+	}
+	c->dirty = true;
+}
+
+static void on_record(struct control *c, struct election_record *rec, uint64_t now_ns)
+{
+	struct control_vip *v = control_vip_by_id(c, rec->vip_id);
+
+	if (rec->type == ELECTION_FREE) {
+		free(rec->conf);
+		return;
+	}
+	if (rec->type == ELECTION_STOPPED) {
+		c->stopped = true;
+		return;
+	}
+	if (rec->type == ELECTION_SENSE) {
+		on_sense(c, v, rec->error);
+		return;
+	}
+	if (!v)
+		return;
+	switch (rec->type) {
+	case ELECTION_ROLE:
+		on_role(c, v, rec, now_ns);
+		break;
+	case ELECTION_PEER:
+		on_peer(c, v, rec, now_ns);
+		break;
+	case ELECTION_COUNTERS:
+		v->counters = rec->counters;
+		break;
+	case ELECTION_CONFLICT:
+		on_conflict(c, v, rec, now_ns);
+		break;
+	case ELECTION_REMOVED:
+		on_removed(c, v);
+		break;
+	case ELECTION_CHECKSUM:
+		log_debug(2, "Adverts take a peer's form of the checksum",
+			  KV_STR("virtualIP", v->name),
+			  KV_STR("form", rec->csum == VRRP_CSUM_PLAIN ? "plain" : "pseudo-header"));
+		break;
+	case ELECTION_STOPPED:
+	case ELECTION_FREE:
+	case ELECTION_SENSE:
+		break;
+	}
+}
+
+static void on_note(struct control *c, const struct switchover_note *note, uint64_t now_ns)
+{
+	struct control_vip *v = control_vip_by_id(c, note->vip_id);
+	char span[MONO_TEXT_MAX];
+
+	if (!v)
+		return;
+	switch (note->type) {
+	case SWITCHOVER_NOTE_DONE:
+		v->switch_active = note->active;
+		log_info(note->active ? "Addresses were taken" : "Addresses were given up",
+			 KV_STR("virtualIP", v->name),
+			 KV_STR("took", mono_span_text(note->took_ns, span, sizeof(span))));
+		c->facts_dirty |= CONTROL_FACTS_LINKS;
+		control_look(c, 0, 50 * NS_PER_MS);
+		break;
+	case SWITCHOVER_NOTE_ERROR:
+		log_error("Switchover failed", KV_STR("virtualIP", v->name),
+			  KV_STR("step", note->what ? note->what : ""),
+			  KV_STR("err", strerror(note->error < 0 ? -note->error : note->error)));
+		break;
+	case SWITCHOVER_NOTE_REMOVED:
+		v->switch_active = false;
+		break;
+	case SWITCHOVER_NOTE_LOST:
+		log_debug(2, "Address was gone at its renewal", KV_STR("virtualIP", v->name));
+		c->facts_dirty |= CONTROL_FACTS_LINKS;
+		control_look(c, CONTROL_LOOK_RTNL, 300 * NS_PER_MS);
+		(void)now_ns;
+		break;
+	}
+}
+
+void control_roles_drain(struct control *c, uint64_t now_ns)
+{
+	struct election_record rec;
+	struct switchover_note note;
+
+	ring_clear_fd(c->from_election);
+	while (ring_pop(c->from_election, &rec))
+		on_record(c, &rec, now_ns);
+	ring_clear_fd(c->from_switch);
+	while (ring_pop(c->from_switch, &note))
+		on_note(c, &note, now_ns);
+}
+
+int control_records(void *user, int fd, uint32_t events, uint64_t now_ns)
+{
+	struct control *c = user;
+
+	(void)fd;
+	(void)events;
+	control_roles_drain(c, now_ns);
+	if (c->dirty)
+		control_changed(c);
+	if (c->stopped && c->stopping)
+		loop_stop(c->loop, 0);
+	return 0;
+}
+
+int control_notes(void *user, int fd, uint32_t events, uint64_t now_ns)
+{
+	return control_records(user, fd, events, now_ns);
+}
