@@ -20,6 +20,8 @@
 /* A socket that still has packets after this many batches is being flooded. */
 #define DRAIN_BATCHES 8
 #define LINK_MESSAGES 64
+/* A thousand new instances must not put off the adverts of the old ones. */
+#define CMDS_PER_TURN 16
 
 /* ---- the turn ---- */
 
@@ -41,6 +43,10 @@ void election_turn_end(struct election *e, uint64_t now_ns)
 		next = e->retry_ns;
 	if (e->counters_ns != 0 && e->counters_ns < next)
 		next = e->counters_ns;
+	if (e->settle_ns != 0 && e->settle_ns < next)
+		next = e->settle_ns;
+	if (e->has_cmds)
+		next = now_ns;
 	(void)loop_timer_set(e->timer, next == NEVER ? 0 : next);
 }
 
@@ -78,6 +84,18 @@ static void run_due(struct election *e, uint64_t now_ns)
 	}
 }
 
+static void take_cmds(struct election *e, uint64_t now_ns)
+{
+	struct election_cmd cmd;
+	unsigned int n = 0;
+
+	while (n < CMDS_PER_TURN && ring_pop(e->rings.cmds, &cmd)) {
+		election_cmd(e, &cmd, now_ns);
+		n++;
+	}
+	e->has_cmds = n == CMDS_PER_TURN;
+}
+
 static int on_timer(void *user, uint64_t now_ns)
 {
 	struct election *e = user;
@@ -85,6 +103,10 @@ static int on_timer(void *user, uint64_t now_ns)
 	run_due(e, now_ns);
 	if (e->counters_ns != 0 && e->counters_ns <= now_ns)
 		election_tell_counters(e, now_ns);
+	if (e->settle_ns != 0 && e->settle_ns <= now_ns)
+		election_settle_all(e, now_ns);
+	if (e->has_cmds)
+		take_cmds(e, now_ns);
 	election_turn_end(e, now_ns);
 	return 0;
 }
@@ -92,13 +114,11 @@ static int on_timer(void *user, uint64_t now_ns)
 static int on_cmds(void *user, int fd, uint32_t events, uint64_t now_ns)
 {
 	struct election *e = user;
-	struct election_cmd cmd;
 
 	(void)fd;
 	(void)events;
 	ring_clear_fd(e->rings.cmds);
-	while (ring_pop(e->rings.cmds, &cmd))
-		election_cmd(e, &cmd, now_ns);
+	take_cmds(e, now_ns);
 	election_turn_end(e, now_ns);
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 /* After a change of the period in version 2, where it must agree, the one before stays valid for a while. */
 #define OLD_PERIOD_NS (10 * NS_PER_S)
+#define SOCKETS_RETRY_NS NS_PER_S
 
 static size_t find_idx(const struct election *e, uint32_t vip_id)
 {
@@ -56,8 +57,13 @@ static void settle(struct election *e, struct inst *i, bool resume, uint64_t now
 {
 	const struct election_conf *conf = i->conf;
 	bool has_link = is_link_up(e, conf) && conf->has_source;
-	bool may_run = has_link && conf->may_start && election_port_ready(i->port);
+	bool may_run = has_link && conf->may_start;
 
+	if (may_run && !election_port_ready(i->port)) {
+		may_run = false;
+		if (e->settle_ns == 0)
+			e->settle_ns = now_ns + SOCKETS_RETRY_NS;
+	}
 	if (i->removing) {
 		if (!has_link && i->v.state != VRRP_INIT)
 			put(e, i, (struct vrrp_event){.type = VRRP_EV_FAULT, .now_ns = now_ns});
@@ -383,16 +389,42 @@ void election_cmd(struct election *e, const struct election_cmd *cmd, uint64_t n
 	}
 }
 
-void election_link(struct election *e, unsigned int ifindex, bool up, uint64_t now_ns)
+void election_settle_all(struct election *e, uint64_t now_ns)
+{
+	e->settle_ns = 0;
+	for (size_t k = 0; k < e->n_insts; k++)
+		settle(e, e->insts[k], false, now_ns);
+}
+
+static bool is_used(const struct election *e, unsigned int ifindex)
+{
+	for (const struct port *p = e->ports; p; p = p->next) {
+		if (p->ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
+/* Only interfaces with an instance are remembered: pods come and go by the hundred. */
+static void note_link(struct election *e, unsigned int ifindex, bool up)
 {
 	struct link_state *l = find_link(e, ifindex);
 
-	if (!l && e->n_links < LINKS_MAX) {
-		l = &e->links[e->n_links++];
-		l->ifindex = ifindex;
+	for (size_t k = 0; !l && k < e->n_links; k++) {
+		if (!is_used(e, e->links[k].ifindex))
+			l = &e->links[k];
 	}
+	if (!l && e->n_links < LINKS_MAX)
+		l = &e->links[e->n_links++];
 	if (l)
-		l->up = up;
+		*l = (struct link_state){.ifindex = ifindex, .up = up};
+}
+
+void election_link(struct election *e, unsigned int ifindex, bool up, uint64_t now_ns)
+{
+	if (!is_used(e, ifindex))
+		return;
+	note_link(e, ifindex, up);
 	for (size_t k = 0; k < e->n_insts; k++) {
 		if (e->insts[k]->conf->ifindex == ifindex)
 			settle(e, e->insts[k], false, now_ns);

@@ -108,6 +108,8 @@ struct election {
 	size_t n_links;
 
 	bool stopping, is_stopped_untold;
+	bool has_cmds; /* more commands than one turn takes */
+	uint64_t settle_ns; /* sockets could not be opened: try again then; 0: none */
 	uint64_t retry_ns; /* something is untold; 0: nothing */
 	uint64_t counters_ns; /* some counters have changed and are told then; 0: none */
 	struct election_conf *freed; /* to be given back */
@@ -164,6 +166,8 @@ void election_done(struct election *e, const struct switchover_done *done, uint6
 /* election_conf.c */
 struct inst *election_find(const struct election *e, uint32_t vip_id);
 void election_cmd(struct election *e, const struct election_cmd *cmd, uint64_t now_ns);
+/* Tries again what sockets kept from running. */
+void election_settle_all(struct election *e, uint64_t now_ns);
 void election_link(struct election *e, unsigned int ifindex, bool up, uint64_t now_ns);
 /* Removes it from everything and frees it. False (and it stays) if that cannot be told yet. */
 bool election_forget(struct election *e, struct inst *i, uint64_t now_ns);

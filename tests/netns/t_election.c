@@ -118,14 +118,21 @@ static struct side a, b;
 
 static void pump(void)
 {
-	struct pollfd p[] = {{ring_fd(a.rings.records), POLLIN, 0},
-			     {ring_fd(a.rings.orders), POLLIN, 0},
-			     {ring_fd(b.rings.records), POLLIN, 0},
-			     {ring_fd(b.rings.orders), POLLIN, 0}};
+	struct side *sides[] = {&a, &b};
+	struct pollfd p[4];
+	nfds_t n = 0;
 
-	(void)poll(p, ARRAY_LEN(p), 20);
-	pump_side(&a);
-	pump_side(&b);
+	for (size_t k = 0; k < ARRAY_LEN(sides); k++) {
+		if (!sides[k]->e)
+			continue;
+		p[n++] = (struct pollfd){ring_fd(sides[k]->rings.records), POLLIN, 0};
+		p[n++] = (struct pollfd){ring_fd(sides[k]->rings.orders), POLLIN, 0};
+	}
+	(void)poll(p, n, 20);
+	for (size_t k = 0; k < ARRAY_LEN(sides); k++) {
+		if (sides[k]->e)
+			pump_side(sides[k]);
+	}
 }
 
 /* Until it is so. How long it takes is not what is tested here. */
@@ -211,6 +218,19 @@ static int open_both(void **state)
 	return 0;
 }
 
+static void side_close(struct side *s)
+{
+	/* Every configuration came back, and the addresses are nobody's. */
+	assert_int_equal(s->n_freed, s->n_sent);
+	assert_false(s->serves);
+	election_join(s->e);
+	ring_free(s->rings.cmds);
+	ring_free(s->rings.records);
+	ring_free(s->rings.orders);
+	ring_free(s->rings.dones);
+	s->e = NULL;
+}
+
 static int close_both(void **state)
 {
 	struct side *sides[] = {&a, &b};
@@ -223,15 +243,9 @@ static int close_both(void **state)
 			command(s, ELECTION_STOP_ALL);
 			until(s->n_stopped == 1);
 		}
-		/* Every configuration came back, and the addresses are nobody's. */
-		assert_int_equal(s->n_freed, s->n_sent);
-		assert_false(s->serves);
-		election_join(s->e);
-		ring_free(s->rings.cmds);
-		ring_free(s->rings.records);
-		ring_free(s->rings.orders);
-		ring_free(s->rings.dones);
 	}
+	side_close(&a);
+	side_close(&b);
 	return 0;
 }
 
@@ -565,6 +579,89 @@ static void faults_and_their_end(void **state)
 	until(a.state == VRRP_INIT && !a.serves);
 }
 
+/* Runs side a as a process of its own, which says of each order on `pipe` what it is. */
+static void be_side_a(int pipe_fd)
+{
+	unsigned int told = 0;
+
+	side_open(&a, 0);
+	conf_v4(&a, 3, 200);
+	a.conf.vrrp.preempt = false;
+	command(&a, ELECTION_SET);
+	for (;;) {
+		struct pollfd p[] = {{ring_fd(a.rings.records), POLLIN, 0},
+				     {ring_fd(a.rings.orders), POLLIN, 0}};
+
+		(void)poll(p, ARRAY_LEN(p), -1);
+		pump_side(&a);
+		for (; told < a.n_orders; told++) {
+			uint8_t what = (uint8_t)a.orders[told % HISTORY].type;
+
+			if (write(pipe_fd, &what, 1) != 1)
+				_exit(1);
+		}
+	}
+}
+
+static unsigned int count_from_a(int ear)
+{
+	struct addr from_a = ip("10.9.0.11");
+	unsigned int count = 0;
+	uint8_t bufs[8][L2_VRRP_BUF];
+	struct l2_vrrp_packet got[8];
+	int n;
+
+	while ((n = l2_vrrp_receive(ear, AF_INET, bufs, 8, got)) > 0) {
+		for (int k = 0; k < n; k++)
+			count += addr_eq(&got[k].src, &from_a);
+	}
+	return count;
+}
+
+/* Stopped for longer than its down interval, it wakes up, gives the addresses back, and says nothing. */
+static void a_frozen_agent_wakes_as_a_backup(void **state)
+{
+	AUTO(fd_close_p) int ear = open_ear();
+	int pipe_fds[2];
+	uint8_t what = 99;
+	pid_t child;
+	unsigned int n_roles;
+
+	(void)state;
+	assert_int_equal(pipe(pipe_fds), 0);
+	child = fork();
+	if (child == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		be_side_a(pipe_fds[1]);
+	}
+	assert_int_equal(read(pipe_fds[0], &what, 1), 1);
+	assert_int_equal(what, SWITCHOVER_TAKE);
+	side_open(&b, 1);
+	conf_v4(&b, 3, 100);
+	command(&b, ELECTION_SET);
+	until(b.state == VRRP_BACKUP && addr_is_set(&b.peer.source));
+
+	assert_int_equal(kill(child, SIGSTOP), 0);
+	until(b.state == VRRP_ACTIVE && b.serves);
+	n_roles = b.n_roles;
+	(void)count_from_a(ear);
+	assert_int_equal(kill(child, SIGCONT), 0);
+	assert_int_equal(read(pipe_fds[0], &what, 1), 1);
+	assert_int_equal(what, SWITCHOVER_RELEASE);
+	pump_for(NS_PER_S);
+	assert_int_equal(count_from_a(ear), 0);
+	assert_int_equal(b.state, VRRP_ACTIVE);
+	assert_int_equal(b.n_roles, n_roles);
+
+	(void)kill(child, SIGKILL);
+	(void)waitpid(child, NULL, 0);
+	(void)close(pipe_fds[0]);
+	(void)close(pipe_fds[1]);
+	command(&b, ELECTION_STOP_ALL);
+	until(b.n_stopped == 1);
+	side_close(&b);
+}
+
 int main(void)
 {
 #define with_both(test) cmocka_unit_test_setup_teardown(test, open_both, close_both)
@@ -580,6 +677,7 @@ int main(void)
 		with_both(announcements_follow_the_switchover),
 		with_both(a_flood_of_junk_changes_nothing),
 		with_both(faults_and_their_end),
+		cmocka_unit_test(a_frozen_agent_wakes_as_a_backup),
 	};
 	int failed;
 
