@@ -274,7 +274,7 @@ static int start_outward(struct control *c, struct verr *reterr)
 
 	snprintf(path, sizeof(path), "%s/agent.sock", c->conf->run_dir);
 	r = ctl_server_new(c->loop, path, control_status, c, &c->ctl, reterr);
-	return r;
+	return r < 0 ? r : control_http_start(c, reterr);
 }
 
 static int start(struct control *c, struct verr *reterr)
@@ -339,6 +339,7 @@ static void stop(struct control *c)
 		(void)control_objects_save(c);
 	drop_addresses(c);
 	ctl_server_free(c->ctl);
+	http_server_free(c->http);
 	manifest_source_free(c->manifests);
 	control_resend_done(c);
 	control_roles_done(c);

@@ -11,11 +11,14 @@
  *	control_health.c	targets, probes, verdicts
  *	control_status.c	the document of `vipd status`
  *	control_resend.c	whose connections are told to the others
+ *	control_http.c		/livez and /readyz
  *	control_settings.c	IPVS settings and former values in the state directory
  */
 #ifndef VIPD_AGENT_CONTROL_H
 #define VIPD_AGENT_CONTROL_H
 
+/* out of memory is an error like others: uthash then leaves the element out */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #include "agent/agent.h"
@@ -26,6 +29,7 @@
 #include "api/api.h"
 #include "ctl/ctl.h"
 #include "health/health.h"
+#include "http/http.h"
 #include "ipvs/ipvs.h"
 #include "loop/loop.h"
 #include "manifest/manifest.h"
@@ -136,6 +140,7 @@ struct control {
 	struct probe_engine *probes;
 	struct manifest_source *manifests;
 	struct ctl_server *ctl;
+	struct http_server *http;
 	struct resend *resend;
 	struct control_place *places; /* addresses of the VIPs that run, sorted */
 	size_t n_places;
@@ -281,8 +286,8 @@ const struct control_target *control_health_find(const struct control *c,
 						 const struct addr *address,
 						 const struct api_health_check *check);
 
-/* control.c */
-bool control_http_text(const char *text, char **ret_body, size_t *ret_len, const char **ret_type);
+/* control_http.c */
+int control_http_start(struct control *c, struct verr *reterr);
 
 /* control_resend.c */
 int control_resend_start(struct control *c, struct verr *reterr);
