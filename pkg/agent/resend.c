@@ -187,7 +187,8 @@ static int on_timer(void *user, uint64_t now_ns)
 		more = begin_pass(r, now_ns);
 	if (more == 0)
 		more = slice(r);
-	if (more == 0)
+	/* What was read is told at once: a connection that closes meanwhile must not be told alive again. */
+	if (more >= 0)
 		send_message(r);
 	pause_ns = (cpu_now_ns() - cpu0_ns) * SHARE;
 	r->cpu_ns += pause_ns / SHARE;

@@ -101,14 +101,14 @@ step "a larger table"
 lab_in node01 ipvsadm -A -t $VIP:80 -s rr
 lab_in node01 ipvsadm -a -t $VIP:80 -r 192.168.44.52:80 -g
 lab_cable node03 down
-expect "node02 invents connections" lab_in node02 "$RESEND" tell eth0 $SYNC_ID $VIP 192.168.44.52 2000
+expect "node02 invents connections" lab_in node02 "$RESEND" tell eth0 $SYNC_ID $VIP 192.168.44.52 1000
 sleep 1
-expect "node01 learned them" [ "$(lab_in node01 ipvsadm -Lnc | grep -c "$VIP:80 ")" = 2000 ]
+expect "node01 learned them" [ "$(lab_in node01 ipvsadm -Lnc | grep -c "$VIP:80 ")" = 1000 ]
 lab_cable node03 up
-lab_background agent-node01 node01 "$RESEND" agent eth0 $SYNC_ID 20 $VIP active 192.168.44.51
+lab_background agent-node01 node01 "$RESEND" agent eth0 $SYNC_ID 30 $VIP active 192.168.44.51
 wait_for 60 "node01's agent is done" grep -q passes "$LAB/agent-node01.out"
 out=$(cat "$LAB/agent-node01.out")
 note "$out"
 [ "$(field errors "$out")" = 0 ] || fail "errors"
-[ "$(field pass_seen "$out")" -ge 2000 ] || fail "the table was not walked through"
-expect "node03 learned them" [ "$(lab_in node03 ipvsadm -Lnc | grep -c "$VIP:80 ")" = 2000 ]
+[ "$(field pass_seen "$out")" -ge 1000 ] || fail "the table was not walked through"
+expect "node03 learned them" [ "$(lab_in node03 ipvsadm -Lnc | grep -c "$VIP:80 ")" = 1000 ]
