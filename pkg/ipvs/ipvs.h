@@ -33,7 +33,8 @@ void ipvs_dump_free(struct plan_service *services, size_t n);
  * a set, ENOENT or ESRCH on delete is success, a set of something that is missing becomes an add. */
 int ipvs_apply(struct ipvs *i, const struct plan_op *op, struct verr *reterr);
 /* Many at once, in order, a hundred to a system call. All are tried; returns and tells the first error.
- * An operation that is not IPVS's is -EINVAL, and then an unspecified part was done. */
+ * A new service with scheduler mh gets it last, after all destinations: until then it refuses connections,
+ * as one without destinations does. -EINVAL, and nothing is done, if one is not an operation of IPVS. */
 int ipvs_apply_batch(struct ipvs *i, const struct plan_op *const *ops, size_t n,
 		     struct verr *reterr);
 /* For switchover: sets the weight of destination `dest` of service `svc`; -ENOENT if there is none. */
@@ -47,7 +48,8 @@ int ipvs_timeouts_get(struct ipvs *i, struct ipvs_timeouts *ret, struct verr *re
 /* A value of 0 leaves that one as it is. */
 int ipvs_timeouts_set(struct ipvs *i, const struct ipvs_timeouts *t, struct verr *reterr);
 
-/* sync_id 0 in *ret: that daemon does not run. */
+/* sync_id 0 in *ret: that daemon does not run. start: one that runs with other parameters is stopped first.
+ * stop: success also where none runs. */
 int ipvs_sync_get(struct ipvs *i, struct plan_sync *ret_master, struct plan_sync *ret_backup,
 		  struct verr *reterr);
 int ipvs_sync_start(struct ipvs *i, bool master, const struct plan_sync *s, struct verr *reterr);
