@@ -9,6 +9,9 @@
 
 #define CLIENTS_MAX 16
 #define CLIENT_NS (UINT64_C(5) * NS_PER_S)
+/* How long not to listen where a connection cannot be accepted (no descriptors): it would wake us at once
+ * again. */
+#define PAUSE_NS NS_PER_S
 
 struct client {
 	struct ctl_server *server;
@@ -26,6 +29,7 @@ struct ctl_server {
 	struct loop *loop;
 	int fd;
 	struct loop_source *io;
+	struct loop_source *pause; /* timer */
 	ctl_answer_fn answer;
 	void *user;
 	bool bound;
@@ -195,14 +199,29 @@ static int on_connection(void *user, int fd, uint32_t events, uint64_t now_ns)
 
 		if (client < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
-		if (client < 0)
-			return errno == EAGAIN ? 0 : -errno;
+		if (client < 0 && errno == EAGAIN)
+			return 0;
+		if (client < 0) {
+			int r = -errno;
+
+			(void)loop_io_set_events(s->io, 0);
+			(void)loop_timer_set(s->pause, now_ns + PAUSE_NS);
+			return r;
+		}
 
 		int r = client_open(s, client, now_ns);
 
 		if (r < 0)
 			return r;
 	}
+}
+
+static int on_pause_over(void *user, uint64_t now_ns)
+{
+	const struct ctl_server *s = user;
+
+	(void)now_ns;
+	return loop_io_set_events(s->io, LOOP_IN);
 }
 
 /* Removes the file of a socket that nobody listens on. 0: the path is free now. */
@@ -261,6 +280,8 @@ static int server_listen(struct ctl_server *s, struct verr *reterr)
 	if (r == 0)
 		r = loop_add_io(s->loop, s->fd, LOOP_IN, LOOP_PRIO_OUTWARD, on_connection, s,
 				&s->io);
+	if (r == 0)
+		r = loop_add_timer(s->loop, LOOP_PRIO_OUTWARD, on_pause_over, s, &s->pause);
 	if (r < 0)
 		return verr_set(reterr, -r, "control socket %s: %s", s->sa.sun_path, strerror(-r));
 	return 0;
@@ -306,6 +327,7 @@ void ctl_server_free(struct ctl_server *s)
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		client_close(&s->clients[i]);
 	loop_source_free(s->io);
+	loop_source_free(s->pause);
 	if (s->bound)
 		(void)unlink(s->sa.sun_path);
 	fd_close_p(&s->fd);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -273,6 +274,30 @@ static void test_a_seventeenth_client_is_told(void **state)
 	rig_free(r);
 }
 
+static void test_no_descriptor_for_a_client(void **state)
+{
+	struct rig *r = rig_new();
+	struct rlimit old, none;
+	int fd, busy = 0;
+
+	(void)state;
+	rig_listen(r);
+	fd = hand_connect(r);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; i < 10; i++)
+		busy += loop_run_once(r->loop, NS_PER_MS) > 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_in_range(busy, 1, 3); /* it does not spin */
+
+	/* And comes back. */
+	assert_int_equal(write(fd, "status\n", 7), 7);
+	hand_expect(r, fd, ANSWER);
+	rig_free(r);
+}
+
 static void test_a_client_that_goes_away_while_answered(void **state)
 {
 	struct rig *r = rig_new();
@@ -380,6 +405,7 @@ int main(void)
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_requests_in_pieces_and_odd_ones),
 		cmocka_unit_test(test_a_seventeenth_client_is_told),
+		cmocka_unit_test(test_no_descriptor_for_a_client),
 		cmocka_unit_test(test_a_client_that_goes_away_while_answered),
 		cmocka_unit_test(test_socket_file),
 		cmocka_unit_test(test_paths_that_cannot_be),
