@@ -83,10 +83,12 @@ expect()
 {
 	lab_what=$1
 	shift
-	if lab_out=$("$@" 2>&1); then
+	# Not in a subshell: what is waited for must be a child of this one.
+	if "$@" >"$LAB/expect" 2>&1; then
+		lab_out=$(cat "$LAB/expect")
 		note "$lab_what${lab_out:+: $lab_out}"
 	else
-		fail "$lab_what: $* gave ${lab_out:-nothing}"
+		fail "$lab_what: $* gave $(grep . "$LAB/expect" || echo nothing)"
 	fi
 }
 
@@ -95,8 +97,8 @@ expect_not()
 {
 	lab_what=$1
 	shift
-	if lab_out=$("$@" 2>&1); then
-		fail "$lab_what: $* succeeded: $lab_out"
+	if "$@" >"$LAB/expect" 2>&1; then
+		fail "$lab_what: $* succeeded: $(cat "$LAB/expect")"
 	fi
 	note "$lab_what"
 }
