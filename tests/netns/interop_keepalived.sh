@@ -9,6 +9,8 @@ command -v keepalived >/dev/null || fail "keepalived is missing; run: make deps"
 lab_init
 lab_node node01 node02
 
+# With IPv6 an advert starts with a link-local address (RFC 9568 section 5.2.9): keepalived wants to be told of
+# one, and drops adverts with more addresses than it has itself.
 # keepalived_conf VERSION PRIORITY TRANSPORT [PASSWORD]
 keepalived_conf()
 {
@@ -23,7 +25,10 @@ keepalived_conf()
 			virtual_router_id 50
 			priority $2
 			advert_int 1
-			virtual_ipaddress { $VIP }
+			virtual_ipaddress {
+				$(case $VIP in *:*) echo fe80::50 ;; esac)
+				$VIP
+			}
 			$([ -z "${4-}" ] || printf 'authentication {\n auth_type PASS\n auth_pass %s\n}\n' "$4")
 			$([ "$3" = Multicast ] || printf 'unicast_src_ip %s\nunicast_peer {\n%s\n}\n' "$PEER_SRC" "$PEER_DST")
 		}
@@ -42,6 +47,7 @@ keepalived_kill()
 	kill -KILL "$(cat "$LAB/k.pid")" "$(cat "$LAB/k.vrrp.pid")"
 	rm -f "$LAB/k.pid" "$LAB/k.vrrp.pid" "$LAB/keepalived.pid"
 	ip -n node02 address del "$VIP" dev eth0 2>/dev/null
+	ip -n node02 address del fe80::50 dev eth0 2>/dev/null
 }
 
 # takeovers TITLE FAMILY VERSION TRANSPORT [PASSWORD]
