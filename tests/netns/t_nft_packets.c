@@ -371,6 +371,22 @@ static void outside_is_left_alone_but_for_solo(void **state)
 	}
 }
 
+/* From a port of its own: conntrack remembers the server of a port that comes again. */
+static int udp_from(const struct family *f, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	struct addr a = ip(f->node);
+	socklen_t len = addr_to_sockaddr(&a, port, 0, &ss);
+	int fd = socket(f->af, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&ss, len), 0);
+	a = ip(f->vip);
+	len = addr_to_sockaddr(&a, PORT, 0, &ss);
+	assert_int_equal(connect(fd, (struct sockaddr *)&ss, len), 0);
+	return fd;
+}
+
 static void slots_spread_and_persistence_keeps(void **state)
 {
 	struct env *e = *state;
@@ -389,7 +405,7 @@ static void slots_spread_and_persistence_keeps(void **state)
 			if (sticky)
 				set_slots(e, f, PLAN_MAP_STICKY, f->other, f->other2);
 			for (int k = 0; k < 60; k++) {
-				int client = udp(NULL, f->vip);
+				int client = udp_from(f, (uint16_t)(20000 + 100 * sticky + k));
 				struct pollfd p[2] = {{.fd = one, .events = POLLIN},
 						      {.fd = two, .events = POLLIN}};
 
