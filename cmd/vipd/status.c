@@ -43,8 +43,8 @@ static const char help[] =
 	"  source      kind path synced fromState problems[origin message]\n"
 	"  kernel      ipvs ipvsVersion connectionTableSize nftables tcpTimeoutSeconds realtime\n"
 	"              memoryLocked settings{} sync{id interface master backup} repairs{}\n"
-	"  resend      running passes connections messages errors lastPassMilliseconds\n"
-	"              lastPassAgoSeconds\n"
+	"  resend      running passes connections messages errors problem\n"
+	"              lastPassMilliseconds lastPassAgoSeconds\n"
 	"  virtualIPs[]\n"
 	"    name addresses[] interface virtualRouterID version transport\n"
 	"    advertisementPeriodMilliseconds role reason message since sinceSeconds priority\n"
@@ -170,9 +170,12 @@ int cmd_status(int argc, char **argv)
 		{0},
 	};
 	const char *run_dir = env_is_set("VIPD_RUN_DIR") ? getenv("VIPD_RUN_DIR") : RUN_DIR;
+	char command[] = "vipd status"; /* as getopt names itself in its messages */
 	bool as_json = false;
 	int opt;
 
+	argv[0] = command;
+	/* Names and options may come in any order, as with kubectl. */
 	while ((opt = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'o':

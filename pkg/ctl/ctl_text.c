@@ -305,35 +305,43 @@ static void print_vrrp(const json_t *vip, const struct ctl_text_opts *opts, FILE
 	fputc('\n', out);
 }
 
-/* Conditions that are not as they should be. What the role line has said already is not said again. */
+static void print_trouble(const json_t *c, const char *want, const struct ctl_text_opts *opts,
+			  FILE *out)
+{
+	print_toned(opts, TONE_WARN, "  ! ", out);
+	fputs(strcmp(want, "True") == 0 ? "not " : "", out);
+	print_str(c, "type", out);
+	fputs(": ", out);
+	print_str(c, "reason", out);
+	if (text_str(c, "message")[0]) {
+		fputs(": ", out);
+		print_str(c, "message", out);
+	}
+	fputc('\n', out);
+}
+
+/* Conditions that are not as they should be, and the VIP's message; nothing is said twice. */
 static void print_conditions(const json_t *vip, const struct ctl_text_opts *opts, FILE *out)
 {
+	const char *message = text_str(vip, "message"), *reason = text_str(vip, "reason");
+	bool said = false;
 	const json_t *c;
 	size_t i;
 
 	json_array_foreach(json_object_get(vip, "conditions"), i, c)
 	{
-		const char *type = text_str(c, "type"), *want = "False", *text;
+		const char *type = text_str(c, "type"), *want = "False";
+		bool same = message[0] && strcmp(text_str(c, "message"), message) == 0;
 
 		if (strcmp(type, "Accepted") == 0 || strcmp(type, "Ready") == 0)
 			want = "True";
-		if (strcmp(text_str(c, "status"), want) == 0)
-			continue;
-		text = text_str(c, "message");
-		if (text[0] && strcmp(text, text_str(vip, "message")) == 0)
-			continue;
-		print_toned(opts, TONE_WARN, "  ! ", out);
-		fputs(strcmp(want, "True") == 0 ? "not " : "", out);
-		print_str(c, "type", out);
-		fputs(": ", out);
-		print_str(c, "reason", out);
-		if (text[0]) {
-			fputs(": ", out);
-			print_str(c, "message", out);
-		}
-		fputc('\n', out);
+		if (strcmp(text_str(c, "status"), want) == 0 ||
+		    (same && strcmp(text_str(c, "reason"), reason) == 0))
+			continue; /* the second: the role line has named this reason */
+		print_trouble(c, want, opts, out);
+		said = said || same;
 	}
-	if (text_str(vip, "message")[0]) {
+	if (message[0] && !said) {
 		print_toned(opts, TONE_WARN, "  ! ", out);
 		print_str(vip, "message", out);
 		fputc('\n', out);
