@@ -1,4 +1,6 @@
 /* What a step asks for: adverts, orders to switchover, announcements; and what is due when. */
+#include <errno.h>
+
 #include "agent/election_internal.h"
 
 /* Each after the first: switches and hosts that missed one, or learned something else meanwhile. */
@@ -7,6 +9,8 @@ static const uint64_t announce_after_ns[] = {0, 200 * NS_PER_MS, 1100 * NS_PER_M
 #define ANNOUNCE_EVERY_NS (60 * NS_PER_S)
 /* How long a removed instance waits for switchover to say that the addresses are gone. */
 #define DONE_WAIT_NS (500 * NS_PER_MS)
+/* Switchover has not heard of the VIP yet: control told it, but through another ring. */
+#define UNKNOWN_WAIT_NS (100 * NS_PER_MS)
 
 /* Adverts that are due within this of each other go out together. */
 static uint64_t slack_ns(const struct inst *i)
@@ -39,6 +43,7 @@ void election_touch(struct election *e, struct inst *i)
 	next = sooner(next, i->linger_ns);
 	next = sooner(next, i->announce_ns);
 	next = sooner(next, i->gone_ns);
+	next = sooner(next, i->order_ns);
 	next = sooner(next, i->shadow_until_ns);
 	if (next != i->next_ns) {
 		i->next_ns = next;
@@ -152,6 +157,7 @@ void election_done(struct election *e, const struct switchover_done *done, uint6
 	if (!i || done->seq != i->seq)
 		return; /* of an order that has been overtaken */
 	i->done_seq = done->seq;
+	i->order_ns = done->error == -ENOENT ? now_ns + UNKNOWN_WAIT_NS : 0;
 	/* Also after an error: the other steps have been done, and we are who answers for the address. Not while
 	 * it lingers: then the successor is. */
 	if (done->type == SWITCHOVER_TAKE && i->v.state >= VRRP_ACTIVE)
@@ -262,6 +268,8 @@ void election_run_inst(struct election *e, struct inst *i, uint64_t now_ns)
 		release(e, i, now_ns);
 	if (i->announce_ns != 0 && i->announce_ns <= now_ns)
 		announce(e, i, now_ns);
+	if (i->order_ns != 0 && i->order_ns <= now_ns)
+		election_order_again(e, i, now_ns);
 	if (i->gone_ns != 0 && i->gone_ns <= now_ns && election_forget(e, i, now_ns))
 		return;
 	election_touch(e, i);

@@ -68,6 +68,7 @@ struct inst {
 
 	uint32_t seq, done_seq; /* of the last order, and of the last one that is done */
 	struct switchover_order order;
+	uint64_t order_ns; /* the last order is given again then; 0: it is done */
 	bool is_order_untold, is_role_untold, is_counters_dirty;
 	enum vrrp_why why;
 
@@ -182,6 +183,8 @@ void election_tell(struct election *e, const struct inst *i, struct election_rec
 void election_give_back(struct election *e, struct election_conf *conf);
 void election_order(struct election *e, struct inst *i, enum switchover_order_type type,
 		    const struct addr *suspect, uint64_t now_ns);
+/* The last order once more: its answer is missing. */
+void election_order_again(struct election *e, struct inst *i, uint64_t now_ns);
 void election_count(struct election *e, struct inst *i, uint64_t now_ns);
 /* Tells what is untold, as far as there is room. */
 void election_tell_rest(struct election *e, uint64_t now_ns);

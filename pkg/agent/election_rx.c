@@ -17,10 +17,14 @@ static bool same_password(const uint8_t a[static VRRP_AUTH_LEN],
 	return differ == 0;
 }
 
-static bool is_peer(const struct election_conf *conf, const struct addr *a)
+/* IPv6 adverts come from link-local addresses, which no configuration knows: such a source that is on the link
+ * for certain (RFC 9568 s. 9) is as good here as it is with multicast. */
+static bool is_peer(const struct election_conf *conf, const struct l2_vrrp_packet *p)
 {
+	if (p->src.family == AF_INET6 && addr_is_link_local(&p->src) && p->ttl == VRRP_TTL)
+		return true;
 	for (size_t k = 0; k < conf->n_peers; k++) {
-		if (addr_eq(&conf->peers[k], a))
+		if (addr_eq(&conf->peers[k], &p->src))
 			return true;
 	}
 	return false;
@@ -57,7 +61,7 @@ static enum vrrp_rx check(const struct inst *i, const struct l2_vrrp_packet *p, 
 	}
 	if (addr_eq(&p->src, &conf->vrrp.source))
 		return VRRP_RX_SELF;
-	if (conf->unicast && !is_peer(conf, &p->src))
+	if (conf->unicast && !is_peer(conf, p))
 		return VRRP_RX_PEER;
 	return VRRP_RX_OK;
 }

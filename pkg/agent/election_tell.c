@@ -6,6 +6,7 @@
 
 #define RETRY_NS NS_PER_MS
 #define COUNTERS_NS NS_PER_S
+#define ORDER_AGAIN_NS (2 * NS_PER_S)
 
 static void retry_soon(struct election *e, uint64_t now_ns)
 {
@@ -51,6 +52,14 @@ static bool push_order(struct election *e, struct inst *i)
 	return !i->is_order_untold;
 }
 
+void election_order_again(struct election *e, struct inst *i, uint64_t now_ns)
+{
+	i->order_ns = now_ns + ORDER_AGAIN_NS;
+	if (!push_order(e, i))
+		retry_soon(e, now_ns);
+	election_touch(e, i);
+}
+
 void election_order(struct election *e, struct inst *i, enum switchover_order_type type,
 		    const struct addr *suspect, uint64_t now_ns)
 {
@@ -61,8 +70,7 @@ void election_order(struct election *e, struct inst *i, enum switchover_order_ty
 		i->order.suspect = true;
 		i->order.source = *suspect;
 	}
-	if (!push_order(e, i))
-		retry_soon(e, now_ns);
+	election_order_again(e, i, now_ns);
 }
 
 void election_give_back(struct election *e, struct election_conf *conf)

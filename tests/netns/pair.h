@@ -1,6 +1,6 @@
 /*
  * pair: two fresh network namespaces, "a" and "b", on a bridge in a third (so that one may lose its link alone):
- * va in a has 10.9.0.11 and fe80::11, vb in b 10.9.0.12 and fe80::12, MAC 02:00:00:00:00:11 and :12.
+ * va in a has 10.9.0.11, fe80::11 and fd09::11, vb in b the same with 12, MAC 02:00:00:00:00:11 and :12.
  * The calling thread enters either at will.
  */
 #ifndef VIPD_TESTS_NETNS_PAIR_H
@@ -75,6 +75,7 @@ static inline void pair_address(const char *ifname, int last)
 	pair_sh("ip link set %s up", ifname);
 	pair_sh("ip addr add 10.9.0.%d/24 dev %s", last, ifname);
 	pair_sh("ip addr add fe80::%d/64 dev %s nodad", last, ifname);
+	pair_sh("ip addr add fd09::%d/64 dev %s nodad", last, ifname);
 }
 
 static inline void pair_open(struct pair *p)

@@ -212,7 +212,8 @@ static int open_both(void **state)
 	(void)state;
 	pair_enter(&pair, 0);
 	pair_sh("ip link set va up");
-	pair_sh("ip addr replace fe80::11/64 dev va nodad"); /* goes with the link */
+	pair_sh("ip addr replace fe80::11/64 dev va nodad"); /* IPv6 goes with the link */
+	pair_sh("ip addr replace fd09::11/64 dev va nodad");
 	side_open(&a, 0);
 	side_open(&b, 1);
 	return 0;
@@ -323,6 +324,22 @@ static void story_unicast(void **state)
 	a.conf.peers[0] = b.conf.peers[0] = ip("10.9.0.11");
 	a.conf.peers[1] = b.conf.peers[1] = ip("10.9.0.12");
 	whole_story();
+}
+
+/* Peers are known by their global addresses, adverts come from link-local ones. */
+static void story_unicast_v6(void **state)
+{
+	(void)state;
+	conf_v6(&a, 200);
+	conf_v6(&b, 100);
+	a.conf.unicast = b.conf.unicast = true;
+	a.conf.n_peers = b.conf.n_peers = 1;
+	a.conf.peers[0] = ip("fd09::12");
+	b.conf.peers[0] = ip("fd09::11");
+	start_both();
+	command(&a, ELECTION_STOP_ALL);
+	until(a.n_stopped == 1 && b.state == VRRP_ACTIVE && b.serves);
+	assert_int_equal(b.why, VRRP_WHY_PEER_RELEASED);
 }
 
 static void handover_and_removal(void **state)
@@ -603,6 +620,33 @@ static void be_side_a(int pipe_fd)
 	}
 }
 
+/* Switchover that does not know the VIP yet, or whose answer is lost, is asked again. */
+static void orders_are_given_until_done(void **state)
+{
+	struct switchover_order o = {0};
+	struct switchover_done done;
+
+	(void)state;
+	conf_v4(&a, 3, 200);
+	command(&a, ELECTION_SET);
+	for (int k = 0; k < 3; k++) {
+		uint32_t seq = o.seq;
+
+		assert_true(pair_readable(ring_fd(a.rings.orders), 20000));
+		ring_clear_fd(a.rings.orders);
+		assert_true(ring_pop(a.rings.orders, &o));
+		assert_int_equal(o.type, SWITCHOVER_TAKE);
+		assert_true(k == 0 || o.seq == seq);
+		done = (struct switchover_done){
+			.vip_id = VIP, .seq = o.seq, .type = o.type, .error = -ENOENT};
+		if (k == 0)
+			assert_true(ring_push(a.rings.dones, &done));
+	}
+	done.error = 0;
+	assert_true(ring_push(a.rings.dones, &done));
+	assert_false(pair_readable(ring_fd(a.rings.orders), 2500));
+}
+
 static unsigned int count_from_a(int ear)
 {
 	struct addr from_a = ip("10.9.0.11");
@@ -670,6 +714,7 @@ int main(void)
 		with_both(story_v2_with_password),
 		with_both(story_v6),
 		with_both(story_unicast),
+		with_both(story_unicast_v6),
 		with_both(handover_and_removal),
 		with_both(identity_changes_while_active),
 		with_both(strangers_are_told_of),
@@ -677,6 +722,7 @@ int main(void)
 		with_both(announcements_follow_the_switchover),
 		with_both(a_flood_of_junk_changes_nothing),
 		with_both(faults_and_their_end),
+		with_both(orders_are_given_until_done),
 		cmocka_unit_test(a_frozen_agent_wakes_as_a_backup),
 	};
 	int failed;
