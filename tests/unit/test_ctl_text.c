@@ -198,6 +198,10 @@ static void test_roles_and_odd_values(void **state)
 		"{\"name\":\"a\",\"addresses\":[\"2001:db8::1\"],\"role\":\"Init\",\"reason\":\"LinkDown\",\"message\":\"eth0 has no carrier\",\"sinceSeconds\":3}",
 		"a  2001:db8::1  not taking part for 3 s (LinkDown); nobody is known to be active\n"
 		"  ! eth0 has no carrier\n");
+	expect_vip("{\"name\":\"a\",\"role\":\"Active\",\"reason\":\"PeerTimeout\",\"message\":\"no IPVS here\","
+		   "\"conditions\":[{\"type\":\"Degraded\",\"status\":\"True\",\"reason\":\"NoIPVS\",\"message\":\"no IPVS here\"}]}",
+		   "a  active here (PeerTimeout)\n"
+		   "  ! Degraded: NoIPVS: no IPVS here\n");
 	expect_vip(
 		"{\"name\":\"a\",\"addresses\":[],\"role\":\"Releasing\",\"reason\":\"Stopping\"}",
 		"a  handing over (Stopping)\n");

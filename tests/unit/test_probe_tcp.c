@@ -1,5 +1,10 @@
 /* TCP checks against real servers on loopback: every way they may end, and how the server sees it. */
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "probe_harness.h"
 
@@ -131,6 +136,71 @@ static void test_no_answer(void **state)
 	assert_true(r->result.latency_ns >= 50 * NS_PER_MS);
 	rig_free(r);
 	hole_close(&hole);
+}
+
+/* ---- a connection that meets itself, in a network namespace with one free source port ---- */
+
+enum { CHILD_GOOD, CHILD_BAD, CHILD_CANNOT };
+
+static int one_port_left(void)
+{
+	static const char range[] = "40000 40000";
+	struct ifreq ifr = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 && unshare(CLONE_NEWNET) < 0)
+		return -1;
+
+	AUTO(fd_close_p) int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	AUTO(fd_close_p)
+	int f = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY | O_CLOEXEC);
+
+	if (s < 0 || f < 0 || ioctl(s, SIOCSIFFLAGS, &ifr) < 0)
+		return -1;
+	return write(f, range, strlen(range)) == (ssize_t)strlen(range) ? 0 : -1;
+}
+
+static int child_meets_itself(void)
+{
+	struct addr target;
+	struct sockaddr_storage sa;
+
+	if (one_port_left() < 0 || addr_parse("127.0.0.1", &target) < 0)
+		return CHILD_CANNOT;
+
+	/* The kernel does connect it to itself. */
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = addr_to_sockaddr(&target, 40000, 0, &sa);
+	const struct linger reset = {.l_onoff = 1};
+
+	if (connect(fd, (struct sockaddr *)&sa, len) < 0)
+		return CHILD_CANNOT;
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)); /* no TIME_WAIT */
+	(void)close(fd);
+
+	struct rig *r = rig_new(API_CHECK_TCP, 40000);
+
+	rig_probe(r, AF_INET);
+
+	bool refused = r->result.end == PROBE_L4_REFUSED;
+
+	rig_free(r);
+	return refused ? CHILD_GOOD : CHILD_BAD;
+}
+
+static void test_meeting_itself_is_no_server(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(child_meets_itself());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == CHILD_CANNOT)
+		skip(); /* no right to make a namespace */
+	assert_int_equal(WEXITSTATUS(status), CHILD_GOOD);
 }
 
 static void test_no_descriptor_says_nothing_of_the_target(void **state)
@@ -273,6 +343,7 @@ int main(void)
 		cmocka_unit_test(test_server_that_closes_or_never_stops),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_meeting_itself_is_no_server),
 		cmocka_unit_test(test_no_descriptor_says_nothing_of_the_target),
 		cmocka_unit_test(test_cancelled_probe_is_silent),
 		cmocka_unit_test(test_engine_may_go_with_probes_under_way),
