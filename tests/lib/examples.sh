@@ -30,13 +30,19 @@ examples_start()
 	# shellcheck disable=SC2086 # a list of names
 	set -- $LAB_NODES
 	first=$1
+	# Their deadlines are milliseconds apart: whoever starts first is active, and a higher priority would take
+	# over only after it has listened.
+	lab_agent_start "$first"
+	wait_for 40 "$first listens" lab_takes_part "$first"
+	shift
 	for n in "$@"; do
 		lab_agent_start "$n"
 	done
+	set -- "$first" "$@"
 	for vip in $VIPS; do
 		wait_for 25 "$first is active for ${vip%:*}" lab_only_active "$first" "${vip%:*}"
 	done
-	wait_for 10 "every real server passed its first check" all_weights 1 "$@"
+	wait_for 20 "every real server passed its first check" all_weights 1 "$@"
 }
 
 # all_weights WEIGHT NODE...: on each of these nodes, all VIPs, all of these real servers.

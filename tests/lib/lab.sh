@@ -176,6 +176,8 @@ lab_enter()
 # What this kernel cannot do is no failure of the test.
 lab_need_ipvs()
 {
+	# Loaded on demand otherwise, which in an emulated guest takes seconds that no test is about.
+	modprobe -a ip_vs ip_vs_rr ip_vs_wrr ip_vs_mh nf_tables nft_chain_nat nft_numgen nft_hash 2>/dev/null
 	ipvsadm -Ln >/dev/null 2>&1 || skip "the kernel here has no IPVS; see tests/guest/boot"
 }
 
@@ -556,6 +558,12 @@ lab_status()
 	lab_n=$1
 	shift
 	"$VIPD" status --run-dir "$LAB/$lab_n/run" "$@"
+}
+
+# lab_takes_part NODE: its agent runs every VIP, as backup or as active node.
+lab_takes_part()
+{
+	lab_json "$1" '[.virtualIPs[].role] | length > 0 and all(. == "Backup" or . == "Active")'
 }
 
 # lab_json NODE FILTER: what jq makes of `vipd status -o json`; with a true/false filter also an exit status.

@@ -26,7 +26,7 @@ gives 0 '[0-9]\.[0-9]' version
 gives 2 ipvs-sync-id run --ipvs-sync-id 256
 gives 2 ipvs-sync-id run --ipvs-sync-id x
 gives 2 ipvs-tcp-timeout run --ipvs-tcp-timeout -1
-gives 2 log-format run --log-format xml
+gives 2 log-format run --manifests "$LAB" --log-format xml
 gives 1 . status --run-dir "$LAB"
 gives 1 nosuch.yaml validate "$LAB/nosuch.yaml"
 gives 0 . validate "$LAB_TOP"/deploy/examples/ssh.yaml "$LAB_TOP"/deploy/examples/secret.yaml \
