@@ -71,7 +71,6 @@ struct control_problem {
 struct control_vip {
 	uint32_t id;
 	char name[API_NAME_MAX];
-	size_t plan_idx; /* in control.plan; SIZE_MAX: not in it any more */
 	bool in_election, removing;
 	bool adopted; /* its address was on the interface when it was first planned */
 	bool handover_sent;

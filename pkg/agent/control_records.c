@@ -109,10 +109,9 @@ static void on_removed(struct control *c, struct control_vip *v)
 	v->removing = false;
 	v->state = VRRP_INIT;
 	log_debug(2, "VirtualIP left the election", KV_STR("virtualIP", v->name));
-	if (v->plan_idx == SIZE_MAX || !control_plan_of(c, v) ||
-	    control_plan_of(c, v)->refused != PLAN_OK)
+	if (!control_plan_of(c, v) || control_plan_of(c, v)->refused != PLAN_OK)
 		control_vip_leave(c, v);
-	if (v->plan_idx == SIZE_MAX && !v->has_role)
+	if (!control_plan_of(c, v) && !v->has_role)
 		control_vip_free(c, v);
 	c->dirty = true;
 }

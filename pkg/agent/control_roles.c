@@ -8,7 +8,7 @@
 
 const struct plan_vip *control_plan_of(const struct control *c, const struct control_vip *v)
 {
-	return c->plan && v->plan_idx < c->plan->n_vips ? &c->plan->vips[v->plan_idx] : NULL;
+	return control_planned(c, v->name);
 }
 
 struct control_vip *control_vip_by_id(struct control *c, uint32_t id)
@@ -31,7 +31,6 @@ static struct control_vip *vip_get(struct control *c, const char *name, uint64_t
 		return NULL;
 	snprintf(v->name, sizeof(v->name), "%s", name);
 	v->id = ++c->next_id;
-	v->plan_idx = SIZE_MAX;
 	v->born_ns = now_ns;
 	v->since_ns = now_ns;
 	v->why = VRRP_WHY_START;
@@ -289,8 +288,6 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 	int r = 0;
 
 	control_facts_get(c, &facts);
-	HASH_ITER(hh_name, c->by_name, v, next)
-	v->plan_idx = SIZE_MAX;
 	for (size_t i = 0; i < c->plan->n_vips; i++) {
 		const struct plan_vip *pv = &c->plan->vips[i];
 		bool fresh;
@@ -298,7 +295,6 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 		v = vip_get(c, pv->vip->name, now_ns);
 		if (!v)
 			return -ENOMEM;
-		v->plan_idx = i;
 		fresh = !v->in_election && !v->sent;
 		tell_reasons(v, pv);
 		if (pv->refused != PLAN_OK || (!pv->routes && !pv->serves)) {
@@ -322,7 +318,7 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 	}
 	HASH_ITER(hh_name, c->by_name, v, next)
 	{
-		if (v->plan_idx != SIZE_MAX)
+		if (control_plan_of(c, v))
 			continue;
 		control_vip_leave(c, v);
 		if (!v->in_election && !v->has_role)
