@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <net/if.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "agent/switchover.h"
 #include "nft/nft.h"
@@ -347,6 +349,67 @@ static void renewal_keeps_the_address_and_tells_its_loss(void **state)
 	assert_counts(e, 0, 1, 1, 0);
 }
 
+/* The part of the frozen process. Its status: 0, or the line that failed. */
+static int freezes(struct env *e, int ready)
+{
+	struct switchover_note n;
+	struct counts c;
+
+	tell(e, SWITCHOVER_SET, 1, role_of(e->d0, 1, 1));
+	if (order(e, SWITCHOVER_TAKE, 1) != 0 || write(ready, "r", 1) != 1)
+		return __LINE__ % 256;
+	for (;;) { /* DONE of the TAKE, then what the renewal after the freeze finds */
+		if (!wait_ring(e->rings.notes, &n))
+			return __LINE__ % 256;
+		if (n.type == SWITCHOVER_NOTE_LOST)
+			break;
+		if (n.type != SWITCHOVER_NOTE_DONE)
+			return __LINE__ % 256;
+	}
+	c = count(e);
+	if (c.d0 != 0)
+		return __LINE__ % 256;
+	tell(e, SWITCHOVER_SET, 1, role_of(e->d0, 1, 1)); /* not a reason to put it back either */
+	settle(e);
+	if (count(e).d0 != 0)
+		return __LINE__ % 256;
+	tell(e, SWITCHOVER_REPAIR, 1, NULL);
+	settle(e);
+	return count(e).d0 == 1 ? 0 : __LINE__ % 256;
+}
+
+/* Another node has taken over by then: the address must not come back by itself. */
+static void a_freeze_loses_the_address(void **state)
+{
+	struct env *e = *state;
+	int ready[2], status;
+	pid_t child;
+	char c;
+
+	stop(e);
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		start(e);
+		status = freezes(e, ready[1]);
+		_exit(status);
+	}
+	(void)close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	(void)close(ready[0]);
+	assert_int_equal(kill(child, SIGSTOP), 0);
+	for (int i = 0; i < 100 && count(e).d0 != 0; i++) /* until the kernel has removed it */
+		(void)usleep(100000);
+	(void)usleep(1000000);
+	assert_int_equal(kill(child, SIGCONT), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) != 0)
+		fail_msg("failed at line %d (modulo 256)", WEXITSTATUS(status));
+	start(e);
+}
+
 static void leftovers_are_swept(void **state)
 {
 	struct env *e = *state;
@@ -392,6 +455,7 @@ int main(void)
 		T(addresses_of_an_earlier_agent_wait_for_the_order),
 		T(addresses_of_an_earlier_agent_expire),
 		T(renewal_keeps_the_address_and_tells_its_loss),
+		T(a_freeze_loses_the_address),
 		T(leftovers_are_swept),
 		T(many_elements_go_in_several_transactions),
 	};
