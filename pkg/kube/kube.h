@@ -143,7 +143,8 @@ typedef void (*kube_done_fn)(void *user, const struct kube_response *response);
 struct kube_call; /* freed by itself once it is done */
 
 /*
- * Sends one request. It is sent once: only when no connection could be made is the next server tried.
+ * Sends one request, once: only when no connection could be made is the next server tried, and only when
+ * a connection kept from before turns out to be closed is it sent again on another.
  * The body is written out before this returns. ret may be NULL when nobody will cancel.
  * -ENOMEM; everything else comes by done.
  */

@@ -1,0 +1,277 @@
+/*
+ * All transfers of a client on the loop, by libcurl's multi_socket interface. curl's sockets live in an epoll
+ * set that the loop watches. Nothing is told from within curl: first curl works, then what it left behind is
+ * delivered, so that callbacks may start and cancel whatever they like.
+ */
+#include "kube/kube_http.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define BATCH 16
+
+void kube_http_ready(struct kube_transfer *t)
+{
+	if (t->is_ready)
+		return;
+	t->is_ready = true;
+	TAILQ_INSERT_TAIL(&t->http->ready, t, in_ready);
+}
+
+/* FNV-1a: good enough to not say the same thing twice. */
+static uint64_t hash_of(const char *text)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+void kube_http_warn(struct kube_http *h, const char *text)
+{
+	uint64_t hash = hash_of(text);
+
+	for (size_t i = 0; i < h->n_warned && i < ARRAY_LEN(h->warned); i++)
+		if (h->warned[i] == hash)
+			return;
+	h->warned[h->n_warned++ % ARRAY_LEN(h->warned)] = hash;
+	kube_report(h->k, LOG_LEVEL_WARNING, "API server warns: %s", text);
+}
+
+/* ---- which server, and is it there ---- */
+
+static bool is_server_bad(const struct kube_result *r)
+{
+	/* 504 is an answer about versions and time, not about the server. */
+	return r->status == 0 || (r->status >= 500 && r->status != 504);
+}
+
+static void note_end(struct kube_http *h, const struct kube_transfer *t,
+		     const struct kube_result *r)
+{
+	struct kube *k = h->k;
+
+	if (is_server_bad(r) && t->server_idx == k->server_idx)
+		k->server_idx = (k->server_idx + 1) % k->config->n_servers;
+	if (r->status == 401)
+		kube_auth_refused(&k->auth, t->start_ns);
+	if (r->fail != KUBE_FAIL_NONE && !t->is_open)
+		k->stats.n_failures++;
+}
+
+static void note_answer(struct kube_http *h, const struct kube_transfer *t, uint64_t now_ns)
+{
+	struct kube *k = h->k;
+	int class = t->status / 100;
+
+	k->stats.contact_ns = now_ns;
+	k->stats.n_answers[class > 0 && class < 6 ? class : 0]++;
+	if (k->is_away)
+		kube_report(k, LOG_LEVEL_INFO, "API server %s answers again",
+			    k->config->servers[t->server_idx]);
+	k->is_away = false;
+}
+
+static void note_away(struct kube_http *h, const struct kube_transfer *t,
+		      const struct kube_result *r)
+{
+	struct kube *k = h->k;
+
+	if (!k->is_away)
+		kube_report(k, LOG_LEVEL_WARNING, "API server %s does not answer: %s",
+			    k->config->servers[t->server_idx], r->error);
+	k->is_away = true;
+}
+
+/* ---- delivery ---- */
+
+static void tell_ready(struct kube_http *h, uint64_t now_ns)
+{
+	struct kube_transfer *t;
+
+	while ((t = TAILQ_FIRST(&h->ready))) {
+		if (!t->is_open_told) {
+			/* Stays in the list: its bytes are next, if the callback does not cancel it. */
+			t->is_open_told = true;
+			note_answer(h, t, now_ns);
+			t->ops->on_open(t->user, now_ns);
+			continue;
+		}
+		TAILQ_REMOVE(&h->ready, t, in_ready);
+		t->is_ready = false;
+
+		AUTO(free_p) char *buf = STEAL(t->buf);
+		size_t len = t->len;
+
+		t->len = t->room = 0;
+		h->k->stats.contact_ns = now_ns;
+		if (len > 0)
+			t->ops->on_bytes(t->user, buf, len, now_ns); /* t may be gone */
+	}
+}
+
+static void finish(struct kube_http *h, struct kube_transfer *t, CURLcode code, uint64_t now_ns)
+{
+	struct kube_result r;
+
+	(void)curl_multi_remove_handle(h->multi, t->easy);
+	t->is_in_multi = false;
+	kube_transfer_result(t, code, &r);
+	note_end(h, t, &r);
+	/* Not sent is not done: the next server may be there. */
+	if (kube_transfer_is_unsent(t, code) && t->n_tried < h->k->config->n_servers &&
+	    kube_transfer_send(t) == 0)
+		return;
+	if (r.status == 0)
+		note_away(h, t, &r);
+	else if (!t->is_open)
+		note_answer(h, t, now_ns);
+	t->ops->on_done(t->user, &r, now_ns);
+	kube_transfer_free(t);
+}
+
+/* curl's message is invalid once its handle is touched; what on_done cancels is not in the queue any more. */
+static void deliver(struct kube_http *h, uint64_t now_ns)
+{
+	const CURLMsg *msg;
+	int left;
+
+	tell_ready(h, now_ns);
+	while ((msg = curl_multi_info_read(h->multi, &left))) {
+		struct kube_transfer *t = NULL;
+		CURLcode code = msg->data.result;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+		finish(h, t, code, now_ns);
+	}
+}
+
+/* ---- curl and the loop ---- */
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *known)
+{
+	struct kube_http *h = user;
+	struct epoll_event ev = {.data.fd = fd};
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		/* It may be closed already. */
+		(void)epoll_ctl(h->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		return 0;
+	}
+	if (what & CURL_POLL_IN)
+		ev.events |= EPOLLIN;
+	if (what & CURL_POLL_OUT)
+		ev.events |= EPOLLOUT;
+	if (epoll_ctl(h->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) < 0)
+		return -1;
+	(void)curl_multi_assign(h->multi, fd, h); /* anything but NULL: known from now on */
+	return 0;
+}
+
+static int on_curl_wants_timer(CURLM *multi, long timeout_ms, void *user)
+{
+	struct kube_http *h = user;
+	uint64_t deadline_ns = 0;
+
+	(void)multi;
+	if (timeout_ms >= 0)
+		deadline_ns = mono_now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+	return loop_timer_set(h->timer, deadline_ns) < 0 ? -1 : 0;
+}
+
+static int on_timer(void *user, uint64_t now_ns)
+{
+	struct kube_http *h = user;
+	int running;
+
+	(void)curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	deliver(h, now_ns);
+	return 0;
+}
+
+static int on_io(void *user, int fd, uint32_t events, uint64_t now_ns)
+{
+	struct kube_http *h = user;
+	struct epoll_event evs[BATCH];
+	int n = epoll_wait(fd, evs, BATCH, 0);
+	int running;
+
+	(void)events;
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < n; i++) {
+		int bits = (evs[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+			   (evs[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+			   (evs[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+
+		(void)curl_multi_socket_action(h->multi, evs[i].data.fd, bits, &running);
+	}
+	deliver(h, now_ns);
+	return 0;
+}
+
+/* ---- life ---- */
+
+void kube_http_free(struct kube_http *h)
+{
+	if (!h)
+		return;
+	while (!TAILQ_EMPTY(&h->all))
+		kube_transfer_free(TAILQ_FIRST(&h->all));
+	if (h->multi) {
+		(void)curl_multi_cleanup(h->multi);
+		curl_global_cleanup();
+	}
+	loop_source_free(h->io);
+	loop_source_free(h->timer);
+	fd_close_p(&h->epoll_fd);
+	free(h);
+}
+
+static int start_curl(struct kube_http *h)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return -ENOMEM;
+	h->multi = curl_multi_init();
+	if (!h->multi) {
+		curl_global_cleanup();
+		return -ENOMEM;
+	}
+	(void)curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	(void)curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+	(void)curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_curl_wants_timer);
+	(void)curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+	return 0;
+}
+
+int kube_http_new(struct kube *k, struct kube_http **ret, struct verr *reterr)
+{
+	struct kube_http *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return verr_set(reterr, ENOMEM, "out of memory");
+	h->k = k;
+	TAILQ_INIT(&h->all);
+	TAILQ_INIT(&h->ready);
+	h->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+
+	int r = h->epoll_fd < 0 ? -errno : 0;
+
+	if (r == 0)
+		r = loop_add_io(k->loop, h->epoll_fd, LOOP_IN, LOOP_PRIO_NORMAL, on_io, h, &h->io);
+	if (r == 0)
+		r = loop_add_timer(k->loop, LOOP_PRIO_NORMAL, on_timer, h, &h->timer);
+	if (r == 0)
+		r = start_curl(h);
+	if (r < 0) {
+		kube_http_free(h);
+		return verr_set(reterr, -r, "setting up the HTTP client: %s", strerror(-r));
+	}
+	*ret = h;
+	return 0;
+}

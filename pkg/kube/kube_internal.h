@@ -1,0 +1,286 @@
+/* Shared by the files of the kube room only. The cores come first, then what has effects. */
+#ifndef VIPD_KUBE_INTERNAL_H
+#define VIPD_KUBE_INTERNAL_H
+
+#include "kube/kube.h"
+
+/* ---- back-off (core): as client-go's reflector, with kube-rs' way to forget ---- */
+
+struct kube_backoff {
+	uint64_t base_ns; /* first delay; 0: KUBE_BACKOFF_BASE_NS */
+	uint64_t next_ns; /* the next delay; 0: the first one */
+	uint64_t over_ns; /* when the last delay is over; 0: there was none */
+};
+#define KUBE_BACKOFF_BASE_NS (800 * NS_PER_MS)
+#define KUBE_BACKOFF_MAX_NS (30 * NS_PER_S)
+#define KUBE_BACKOFF_RESET_NS (120 * NS_PER_S)
+
+/*
+ * How long to sleep: uniform in [d, 2d) by dice, d doubling from the base to 30 s; from the base again if the
+ * last sleep was over 2 minutes ago. Not less than at_least_ns, what a server asked for.
+ */
+uint64_t kube_backoff_next(struct kube_backoff *b, uint64_t now_ns, uint64_t at_least_ns,
+			   uint32_t dice);
+
+/* ---- splitter (core): a byte stream into JSON objects ---- */
+
+/* One whole object, borrowed for the call. A negative answer ends the feeding and is returned by it. */
+typedef int (*kube_value_fn)(void *user, const char *bytes, size_t len);
+
+struct kube_splitter {
+	size_t max; /* bytes of one object */
+	char *buf; /* the beginning of an object that is not whole yet */
+	size_t len, room;
+	size_t depth; /* of brackets; 0: between objects */
+	bool is_string, is_escape;
+};
+void kube_splitter_init(struct kube_splitter *s, size_t max);
+void kube_splitter_done(struct kube_splitter *s);
+/*
+ * Looks at every byte once. -EBADMSG: something else than an object between objects; -EFBIG: an object
+ * greater than max; -ENOMEM; or what fn gave. After an error the stream is lost.
+ */
+int kube_splitter_feed(struct kube_splitter *s, const char *bytes, size_t len, kube_value_fn fn,
+		       void *user);
+
+/* ---- what the API server says (core) ---- */
+
+/* How a request ended that did not do what it was for. */
+enum kube_fail {
+	KUBE_FAIL_NONE,
+	KUBE_FAIL_REFUSED, /* nobody listens there */
+	KUBE_FAIL_NET, /* any other end without a whole answer */
+	KUBE_FAIL_BUSY, /* 429, or 5xx with a Retry-After: the same again later */
+	KUBE_FAIL_EXPIRED, /* 410: the version is too old */
+	KUBE_FAIL_AHEAD, /* 504 "too large resource version": the version is too new for this server */
+	KUBE_FAIL_MISSING, /* 404 */
+	KUBE_FAIL_STATUS, /* any other status */
+	KUBE_FAIL_BAD, /* an answer that makes no sense */
+};
+
+struct kube_status {
+	enum kube_fail fail;
+	int code;
+	const char *reason; /* "" if there is none; these are borrowed from the JSON */
+	const char *message;
+	uint64_t retry_after_ns;
+};
+/*
+ * http: the HTTP status, or 0 for the object of an ERROR event. status: the Status object or whatever else
+ * came, or NULL. retry_after_ns: of the header.
+ */
+void kube_status_read(int http, const json_t *status, uint64_t retry_after_ns,
+		      struct kube_status *ret);
+
+enum kube_watch_type {
+	KUBE_WATCH_ADDED,
+	KUBE_WATCH_MODIFIED,
+	KUBE_WATCH_DELETED,
+	KUBE_WATCH_BOOKMARK,
+	KUBE_WATCH_ERROR,
+};
+
+/* What makes an object that object. Borrowed from it. */
+struct kube_meta {
+	const char *kind; /* "" where lists leave it out */
+	const char *name, *namespace_, *uid, *resource_version;
+};
+/* -EBADMSG without a metadata.name, uid or resourceVersion; of a bookmark only the last is needed. */
+int kube_meta_read(const json_t *object, bool is_bookmark, struct kube_meta *ret);
+
+struct kube_watch_event {
+	enum kube_watch_type type;
+	json_t *object; /* borrowed from the event */
+	struct kube_meta meta; /* not of KUBE_WATCH_ERROR */
+};
+/* -EBADMSG: no event, or of an unknown type. */
+int kube_watch_event_read(const json_t *event, struct kube_watch_event *ret);
+
+/* ---- reflector (core): when to list, when to watch, when to wait ---- */
+
+#define KUBE_VERSION_MAX 128 /* of a resourceVersion, with its end; a longer one is a bad answer */
+#define KUBE_PAGE_LIMIT 500u
+
+enum kube_reflect_state {
+	KUBE_REFLECT_IDLE,
+	KUBE_REFLECT_LISTING,
+	KUBE_REFLECT_WATCHING, /* from the request on */
+	KUBE_REFLECT_SLEEPING,
+};
+
+enum kube_reflect_ev_type {
+	KUBE_EV_START,
+	KUBE_EV_TIMER, /* the deadline, or any other time */
+	KUBE_EV_LIST_PAGE, /* good as a whole; version, has_more */
+	KUBE_EV_LIST_FAILED, /* fail, retry_after_ns */
+	KUBE_EV_WATCH_OPEN, /* 200, the stream begins */
+	KUBE_EV_WATCH_BYTES, /* something came */
+	KUBE_EV_WATCH_CHANGE, /* ADDED, MODIFIED, DELETED; version */
+	KUBE_EV_WATCH_BOOKMARK, /* version */
+	KUBE_EV_WATCH_ALIEN, /* an object of another kind: passed over */
+	KUBE_EV_WATCH_ERROR, /* an ERROR event, or bytes that make no sense; fail, retry_after_ns */
+	KUBE_EV_WATCH_FAILED, /* before it was open; fail, retry_after_ns */
+	KUBE_EV_WATCH_ENDED, /* after it was open, in whatever way */
+};
+
+struct kube_reflect_ev {
+	enum kube_reflect_ev_type type;
+	uint64_t now_ns;
+	uint32_t dice; /* random */
+	const char *version; /* at most KUBE_VERSION_MAX - 1 bytes, not "" */
+	bool has_more; /* the page has a continue token */
+	enum kube_fail fail;
+	uint64_t retry_after_ns;
+};
+
+/* In this order. */
+#define KUBE_ACT_DROP 1u /* close the watch */
+#define KUBE_ACT_APPLY 2u /* the page, or the change */
+#define KUBE_ACT_SWEEP 4u /* what no page of this list has named is gone */
+#define KUBE_ACT_SYNCED 8u
+#define KUBE_ACT_LIST 16u /* the first page, at `version`, with `limit` (0: all at once) */
+#define KUBE_ACT_LIST_MORE 32u /* the next page: by the token, without a version */
+#define KUBE_ACT_WATCH 64u /* from `version` */
+
+struct kube_reflect_out {
+	unsigned int acts;
+	uint64_t deadline_ns; /* KUBE_EV_TIMER then; 0: none */
+	const char *version; /* borrowed from the state; "" is unset */
+	unsigned int limit;
+};
+
+struct kube_reflect {
+	enum kube_reflect_state state;
+	struct kube_backoff backoff;
+	char version[KUBE_VERSION_MAX]; /* last one seen */
+	char list_version[KUBE_VERSION_MAX]; /* of the first page of the list under way */
+	bool is_synced;
+	bool is_lost; /* the server does not know `version`: list what is latest */
+	bool is_whole; /* the list under way is asked for in one piece, because pages expired */
+	bool is_paging; /* a later page is under way */
+	bool is_open; /* the watch's stream has begun */
+	bool has_bookmark; /* seen on this watch: so they come every minute */
+	bool wakes_to_watch; /* what the sleep is followed by: a watch, else a list */
+	uint64_t n_heard; /* events of this watch */
+	uint64_t listed_ns, watched_ns, opened_ns, heard_ns, wake_ns;
+};
+void kube_reflect_init(struct kube_reflect *s);
+void kube_reflect_step(struct kube_reflect *s, const struct kube_reflect_ev *ev,
+		       struct kube_reflect_out *ret);
+
+/* ---- configuration ---- */
+
+struct kube_blob {
+	char *bytes; /* NULL: none; NUL-terminated for convenience */
+	size_t len;
+};
+void kube_blob_done(struct kube_blob *b);
+
+/* What can stand in the file or beside it: data if it has bytes, else path, else neither. */
+struct kube_secret {
+	struct kube_blob data;
+	char *path;
+};
+
+struct kube_config {
+	char **servers; /* "https://host:port", without a slash at the end */
+	size_t n_servers;
+	char *servers_text;
+	char *tls_server_name; /* NULL: the host of the server */
+	bool is_insecure; /* do not verify the server */
+	struct kube_secret ca, cert, key, token;
+	char *namespace_;
+};
+
+/* Reads a small file whole: -EFBIG above 1 MiB. */
+int kube_file_read(const char *path, struct kube_blob *ret, struct verr *reterr);
+/* Standard base64, white space allowed. -EBADMSG. */
+int kube_base64_decode(const char *text, struct kube_blob *ret);
+/* The first document; every scalar becomes a string. -EBADMSG "name:line: text"; -ENOMEM. */
+int kube_yaml_parse(const char *name, const struct kube_blob *bytes, json_t **ret,
+		    struct verr *reterr);
+
+/* ---- credentials: read again and again, the last good ones stay ---- */
+
+struct kube_auth {
+	const struct kube_config *config;
+	struct kube_blob token, ca, cert, key; /* bytes NULL: none */
+	uint64_t token_ns, files_ns; /* when they were read; 0: to be read */
+};
+/* Reads everything for the first time; what is configured must be there. */
+int kube_auth_init(struct kube_auth *a, const struct kube_config *config, uint64_t now_ns,
+		   struct verr *reterr);
+void kube_auth_done(struct kube_auth *a);
+/* Before a request: re-reads the token after 60 s, certificates after 5 minutes. */
+void kube_auth_refresh(struct kube_auth *a, uint64_t now_ns);
+/* A request that began at start_ns was answered with 401. */
+void kube_auth_refused(struct kube_auth *a, uint64_t start_ns);
+
+/* ---- HTTP: transfers on the loop ---- */
+
+struct kube_result {
+	int status; /* 0: no answer */
+	enum kube_fail
+		fail; /* REFUSED, NET or BAD (too big): there was no whole answer; else NONE */
+	const char *error; /* then, for people; else "" */
+	const char *body; /* of a stream only if status is not 200; NUL-terminated */
+	size_t len;
+	uint64_t retry_after_ns;
+};
+
+struct kube_transfer_ops {
+	/* Streams only: status 200, then its bytes. Never from within curl: all is allowed there. */
+	void (*on_open)(void *user, uint64_t now_ns);
+	void (*on_bytes)(void *user, const char *bytes, size_t len, uint64_t now_ns);
+	/* Once; the transfer is freed after it. A stream's bytes have come before. */
+	void (*on_done)(void *user, const struct kube_result *result, uint64_t now_ns);
+};
+
+struct kube_transfer_conf {
+	const char *method; /* "GET"; a literal */
+	const char *path; /* with its query */
+	const char *content_type; /* of the body; a literal */
+	char *body; /* NULL: none. Taken, on success */
+	uint64_t timeout_ns; /* of everything */
+	size_t max_body; /* of an answer that is kept */
+	bool is_stream;
+};
+
+struct kube_transfer;
+
+/* Nothing is called before this has returned. -ENOMEM. */
+int kube_transfer_start(struct kube *k, const struct kube_transfer_conf *conf,
+			const struct kube_transfer_ops *ops, void *user,
+			struct kube_transfer **ret);
+/* NULL is fine. */
+void kube_transfer_cancel(struct kube_transfer *t);
+
+/* One line of printable text of at most size - 1 bytes, from foreign bytes. Returns dst. */
+char *kube_text_line(char *dst, size_t size, const char *src, size_t len);
+/* What a failed request says to people: "403 Forbidden: ..." or "Connection refused". Returns dst. */
+char *kube_result_text(const struct kube_result *r, const struct kube_status *s, char *dst,
+		       size_t size);
+#define KUBE_PROBLEM_MAX 512
+
+/* ---- the client ---- */
+
+struct kube_http;
+
+struct kube {
+	struct loop *loop;
+	struct kube_config *config;
+	struct kube_auth auth;
+	char *user_agent;
+	kube_report_fn report;
+	void *user;
+	struct kube_http *http;
+	size_t server_idx; /* of the one in use */
+	struct kube_stats stats;
+	bool is_away; /* no server answers, and that has been reported */
+	uint64_t backoff_base_ns; /* 0: KUBE_BACKOFF_BASE_NS; tests are in a hurry */
+};
+void kube_report(struct kube *k, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+uint32_t kube_dice(void);
+
+#endif
