@@ -95,7 +95,7 @@ struct kube_reflector;
  *   OBJECT_SET of an object of the same name that has another uid; by nothing else;
  * - OBJECT_SYNCED once, when the first complete list has been delivered;
  * - OBJECT_BAD (kind and name NULL, origin: the path with its selector) while the server refuses the
- *   resource itself, with 403, 404 or another 4xx; OBJECT_GOOD once it does not. Servers that are away or
+ *   resource itself, with 403, 404 or another 4xx but 401; OBJECT_GOOD once it does not. Servers that are away or
  *   overloaded are no OBJECT_BAD: see kube_reflector_stats and the reports.
  * After a 404 (the CRD is not there) it asks again about every 0.6 s; all other failures back off from
  * 0.8 s to between 30 s and 60 s.

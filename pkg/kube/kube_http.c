@@ -221,8 +221,13 @@ void kube_http_free(struct kube_http *h)
 {
 	if (!h)
 		return;
-	while (!TAILQ_EMPTY(&h->all))
-		kube_transfer_free(TAILQ_FIRST(&h->all));
+	while (!TAILQ_EMPTY(&h->all)) {
+		struct kube_transfer *t = TAILQ_FIRST(&h->all);
+
+		if (t->ops->on_lost)
+			t->ops->on_lost(t->user);
+		kube_transfer_free(t);
+	}
 	if (h->multi) {
 		(void)curl_multi_cleanup(h->multi);
 		curl_global_cleanup();

@@ -111,11 +111,11 @@ enum kube_reflect_state {
 enum kube_reflect_ev_type {
 	KUBE_EV_START,
 	KUBE_EV_TIMER, /* the deadline, or any other time */
-	KUBE_EV_LIST_PAGE, /* good as a whole; version, has_more */
+	KUBE_EV_LIST_PAGE, /* good as a whole and delivered; version, has_more */
 	KUBE_EV_LIST_FAILED, /* fail, retry_after_ns */
 	KUBE_EV_WATCH_OPEN, /* 200, the stream begins */
 	KUBE_EV_WATCH_BYTES, /* something came */
-	KUBE_EV_WATCH_CHANGE, /* ADDED, MODIFIED, DELETED; version */
+	KUBE_EV_WATCH_CHANGE, /* ADDED, MODIFIED, DELETED, delivered; version */
 	KUBE_EV_WATCH_BOOKMARK, /* version */
 	KUBE_EV_WATCH_ALIEN, /* an object of another kind: passed over */
 	KUBE_EV_WATCH_ERROR, /* an ERROR event, or bytes that make no sense; fail, retry_after_ns */
@@ -135,12 +135,11 @@ struct kube_reflect_ev {
 
 /* In this order. */
 #define KUBE_ACT_DROP 1u /* close the watch */
-#define KUBE_ACT_APPLY 2u /* the page, or the change */
-#define KUBE_ACT_SWEEP 4u /* what no page of this list has named is gone */
-#define KUBE_ACT_SYNCED 8u
-#define KUBE_ACT_LIST 16u /* the first page, at `version`, with `limit` (0: all at once) */
-#define KUBE_ACT_LIST_MORE 32u /* the next page: by the token, without a version */
-#define KUBE_ACT_WATCH 64u /* from `version` */
+#define KUBE_ACT_SWEEP 2u /* what no page of this list has named is gone */
+#define KUBE_ACT_SYNCED 4u
+#define KUBE_ACT_LIST 8u /* the first page, at `version`, with `limit` (0: all at once) */
+#define KUBE_ACT_LIST_MORE 16u /* the next page: by the token, without a version */
+#define KUBE_ACT_WATCH 32u /* from `version` */
 
 struct kube_reflect_out {
 	unsigned int acts;
@@ -167,6 +166,47 @@ struct kube_reflect {
 void kube_reflect_init(struct kube_reflect *s);
 void kube_reflect_step(struct kube_reflect *s, const struct kube_reflect_ev *ev,
 		       struct kube_reflect_out *ret);
+
+/* ---- Events (core): when to tell of what happens again and again ---- */
+
+struct kube_series {
+	uint64_t last_ns; /* when it last occurred */
+	uint64_t sent_ns; /* when the server was last told */
+	uint32_t count; /* occurrences */
+	uint32_t sent_count; /* of which the server knows */
+	uint32_t sending; /* of which the request under way tells */
+	uint32_t n_tries;
+	bool wants_send; /* belongs into the queue */
+	bool is_posted; /* the server has the Event: PATCH, else POST */
+};
+void kube_series_occur(struct kube_series *s, uint64_t now_ns);
+/* Now and then. True: it is over and can be forgotten. May set wants_send. */
+bool kube_series_tick(struct kube_series *s, uint64_t now_ns);
+enum kube_series_end {
+	KUBE_SERIES_OK,
+	KUBE_SERIES_GONE, /* 404 */
+	KUBE_SERIES_LATER, /* no answer, or a request to come again */
+	KUBE_SERIES_REFUSED, /* any other status */
+};
+enum kube_series_next {
+	KUBE_SERIES_KEEP,
+	KUBE_SERIES_AGAIN, /* send at once */
+	KUBE_SERIES_RETRY, /* send after kube_series_retry_ns */
+	KUBE_SERIES_DROP, /* give up and forget it */
+};
+enum kube_series_next kube_series_sent(struct kube_series *s, enum kube_series_end end,
+				       uint64_t now_ns);
+uint64_t kube_series_retry_ns(uint64_t asked_ns, uint32_t dice);
+
+/* Tokens: burst at once, then one per refill_ns. Starts with tokens = burst. */
+struct kube_bucket {
+	uint64_t refill_ns, since_ns;
+	uint32_t burst, tokens;
+};
+bool kube_bucket_take(struct kube_bucket *b, uint64_t now_ns);
+bool kube_bucket_is_full(const struct kube_bucket *b, uint64_t now_ns);
+/* When there is one again, if there is none. */
+uint64_t kube_bucket_next_ns(const struct kube_bucket *b);
 
 /* ---- configuration ---- */
 
@@ -234,6 +274,8 @@ struct kube_transfer_ops {
 	void (*on_bytes)(void *user, const char *bytes, size_t len, uint64_t now_ns);
 	/* Once; the transfer is freed after it. A stream's bytes have come before. */
 	void (*on_done)(void *user, const struct kube_result *result, uint64_t now_ns);
+	/* The client is being freed: there will be no on_done. NULL: nothing is to be done then. */
+	void (*on_lost)(void *user);
 };
 
 struct kube_transfer_conf {
@@ -255,12 +297,38 @@ int kube_transfer_start(struct kube *k, const struct kube_transfer_conf *conf,
 /* NULL is fine. */
 void kube_transfer_cancel(struct kube_transfer *t);
 
+/* A GET of a watch or a list: path?a=b&c=d, values escaped, those that are NULL or "" left out. NULL: no memory. */
+struct kube_query {
+	const char *key, *value;
+};
+char *kube_url_path(const char *path, const struct kube_query *query, size_t n);
+
 /* One line of printable text of at most size - 1 bytes, from foreign bytes. Returns dst. */
 char *kube_text_line(char *dst, size_t size, const char *src, size_t len);
 /* What a failed request says to people: "403 Forbidden: ..." or "Connection refused". Returns dst. */
 char *kube_result_text(const struct kube_result *r, const struct kube_status *s, char *dst,
 		       size_t size);
 #define KUBE_PROBLEM_MAX 512
+
+/* ---- the objects that have been delivered (by key, with what tells versions apart) ---- */
+
+struct kube_store;
+int kube_store_new(struct kube_store **ret);
+void kube_store_free(struct kube_store *s);
+size_t kube_store_count(const struct kube_store *s);
+enum kube_news {
+	KUBE_NEWS_NONE, /* this version is known */
+	KUBE_NEWS_SET, /* new, or another version */
+	KUBE_NEWS_REPLACED, /* there is another object of that name now */
+};
+/* Notes an object, and that this round has seen it. -ENOMEM: nothing has changed. */
+int kube_store_put(struct kube_store *s, const struct kube_meta *m, uint64_t round,
+		   enum kube_news *ret);
+/* Forgets it, if it is known with the same uid. -ENOMEM: nothing has changed. */
+int kube_store_remove(struct kube_store *s, const struct kube_meta *m, bool *ret_was_known);
+/* Forgets all that this round has not seen, and tells of each. fn must not touch the store. */
+typedef void (*kube_store_fn)(void *user, const char *namespace_, const char *name);
+void kube_store_sweep(struct kube_store *s, uint64_t round, kube_store_fn fn, void *user);
 
 /* ---- the client ---- */
 

@@ -50,19 +50,17 @@ static void list(struct kube_reflect *s, struct kube_reflect_out *out)
 	out->limit = s->is_whole || out->version[0] ? 0 : KUBE_PAGE_LIMIT;
 }
 
-static void sleep_until(struct kube_reflect *s, uint64_t wake_ns, bool wakes_to_watch,
-			struct kube_reflect_out *out)
+static void sleep_until(struct kube_reflect *s, uint64_t wake_ns, bool wakes_to_watch)
 {
 	s->state = KUBE_REFLECT_SLEEPING;
 	s->wakes_to_watch = wakes_to_watch;
 	s->wake_ns = wake_ns;
-	out->deadline_ns = wake_ns;
 }
 
 static void watch(struct kube_reflect *s, uint64_t now_ns, struct kube_reflect_out *out)
 {
 	if (s->watched_ns && now_ns < s->watched_ns + WATCH_GAP_NS) {
-		sleep_until(s, s->watched_ns + WATCH_GAP_NS, true, out);
+		sleep_until(s, s->watched_ns + WATCH_GAP_NS, true);
 		return;
 	}
 	s->state = KUBE_REFLECT_WATCHING;
@@ -73,8 +71,7 @@ static void watch(struct kube_reflect *s, uint64_t now_ns, struct kube_reflect_o
 	out->version = s->version;
 }
 
-static void back_off(struct kube_reflect *s, const struct kube_reflect_ev *ev, bool wakes_to_watch,
-		     struct kube_reflect_out *out)
+static void back_off(struct kube_reflect *s, const struct kube_reflect_ev *ev, bool wakes_to_watch)
 {
 	uint64_t sleep_ns;
 
@@ -82,7 +79,7 @@ static void back_off(struct kube_reflect *s, const struct kube_reflect_ev *ev, b
 		sleep_ns = MISSING_NS + (uint64_t)ev->dice * (MISSING_NS / 2) / UINT32_MAX;
 	else
 		sleep_ns = kube_backoff_next(&s->backoff, ev->now_ns, ev->retry_after_ns, ev->dice);
-	sleep_until(s, ev->now_ns + sleep_ns, wakes_to_watch, out);
+	sleep_until(s, ev->now_ns + sleep_ns, wakes_to_watch);
 }
 
 static void on_page(struct kube_reflect *s, const struct kube_reflect_ev *ev,
@@ -90,7 +87,6 @@ static void on_page(struct kube_reflect *s, const struct kube_reflect_ev *ev,
 {
 	if (!s->is_paging)
 		set_version(s->list_version, ev->version);
-	out->acts |= KUBE_ACT_APPLY;
 	if (ev->has_more) {
 		s->is_paging = true;
 		out->acts |= KUBE_ACT_LIST_MORE;
@@ -124,7 +120,7 @@ static void on_list_failed(struct kube_reflect *s, const struct kube_reflect_ev 
 		list(s, out);
 		return;
 	}
-	back_off(s, ev, false, out);
+	back_off(s, ev, false);
 }
 
 /* After a watch that cannot go on from its version, or should not. */
@@ -134,14 +130,14 @@ static void watch_failed(struct kube_reflect *s, const struct kube_reflect_ev *e
 	switch (ev->fail) {
 	case KUBE_FAIL_REFUSED:
 	case KUBE_FAIL_BUSY:
-		back_off(s, ev, true, out);
+		back_off(s, ev, true);
 		break;
 	case KUBE_FAIL_EXPIRED:
 		/* Not "what is latest" yet: a list at a version means "not older than it". */
 		if (ev->now_ns >= s->listed_ns + FRESH_LIST_NS)
 			list(s, out);
 		else
-			back_off(s, ev, false, out);
+			back_off(s, ev, false);
 		break;
 	case KUBE_FAIL_NONE:
 	case KUBE_FAIL_NET:
@@ -149,7 +145,7 @@ static void watch_failed(struct kube_reflect *s, const struct kube_reflect_ev *e
 	case KUBE_FAIL_MISSING:
 	case KUBE_FAIL_STATUS:
 	case KUBE_FAIL_BAD:
-		back_off(s, ev, false, out);
+		back_off(s, ev, false);
 		break;
 	}
 }
@@ -158,7 +154,7 @@ static void on_watch_ended(struct kube_reflect *s, const struct kube_reflect_ev 
 			   struct kube_reflect_out *out)
 {
 	if (s->n_heard == 0 && ev->now_ns < s->opened_ns + SHORT_WATCH_NS)
-		back_off(s, ev, false, out);
+		back_off(s, ev, false);
 	else
 		watch(s, ev->now_ns, out);
 }
@@ -172,8 +168,8 @@ static void on_timer(struct kube_reflect *s, const struct kube_reflect_ev *ev,
 		break;
 	case KUBE_REFLECT_SLEEPING:
 		if (ev->now_ns < s->wake_ns)
-			out->deadline_ns = s->wake_ns;
-		else if (s->wakes_to_watch)
+			break;
+		if (s->wakes_to_watch)
 			watch(s, ev->now_ns, out);
 		else
 			list(s, out);
@@ -187,47 +183,39 @@ static void on_timer(struct kube_reflect *s, const struct kube_reflect_ev *ev,
 	}
 }
 
-static void on_event(struct kube_reflect *s, const struct kube_reflect_ev *ev, bool is_bookmark,
-		     struct kube_reflect_out *out)
+static void on_event(struct kube_reflect *s, const struct kube_reflect_ev *ev, bool is_bookmark)
 {
 	s->n_heard++;
 	s->has_bookmark = s->has_bookmark || is_bookmark;
 	set_version(s->version, ev->version);
-	if (!is_bookmark)
-		out->acts |= KUBE_ACT_APPLY;
 }
 
-static bool is_of_watch(enum kube_reflect_ev_type type)
+static bool is_echo(const struct kube_reflect *s, enum kube_reflect_ev_type type)
 {
-	return type >= KUBE_EV_WATCH_OPEN;
+	if (type >= KUBE_EV_WATCH_OPEN)
+		return s->state != KUBE_REFLECT_WATCHING;
+	return (type == KUBE_EV_LIST_PAGE || type == KUBE_EV_LIST_FAILED) &&
+	       s->state != KUBE_REFLECT_LISTING;
 }
 
-void kube_reflect_step(struct kube_reflect *s, const struct kube_reflect_ev *ev,
-		       struct kube_reflect_out *ret)
+static void step(struct kube_reflect *s, const struct kube_reflect_ev *ev,
+		 struct kube_reflect_out *out)
 {
-	*ret = (struct kube_reflect_out){.version = ""};
-	/* The echo of something that was dropped. */
-	if (is_of_watch(ev->type) && s->state != KUBE_REFLECT_WATCHING)
-		return;
-	if ((ev->type == KUBE_EV_LIST_PAGE || ev->type == KUBE_EV_LIST_FAILED) &&
-	    s->state != KUBE_REFLECT_LISTING)
-		return;
-	if (is_of_watch(ev->type))
+	if (ev->type >= KUBE_EV_WATCH_OPEN)
 		s->heard_ns = ev->now_ns;
-
 	switch (ev->type) {
 	case KUBE_EV_START:
 		if (s->state == KUBE_REFLECT_IDLE)
-			list(s, ret);
+			list(s, out);
 		break;
 	case KUBE_EV_TIMER:
-		on_timer(s, ev, ret);
+		on_timer(s, ev, out);
 		break;
 	case KUBE_EV_LIST_PAGE:
-		on_page(s, ev, ret);
+		on_page(s, ev, out);
 		break;
 	case KUBE_EV_LIST_FAILED:
-		on_list_failed(s, ev, ret);
+		on_list_failed(s, ev, out);
 		break;
 	case KUBE_EV_WATCH_OPEN:
 		s->is_open = true;
@@ -237,22 +225,33 @@ void kube_reflect_step(struct kube_reflect *s, const struct kube_reflect_ev *ev,
 		break;
 	case KUBE_EV_WATCH_CHANGE:
 	case KUBE_EV_WATCH_BOOKMARK:
-		on_event(s, ev, ev->type == KUBE_EV_WATCH_BOOKMARK, ret);
+		on_event(s, ev, ev->type == KUBE_EV_WATCH_BOOKMARK);
 		break;
 	case KUBE_EV_WATCH_ALIEN:
 		s->n_heard++;
 		break;
 	case KUBE_EV_WATCH_ERROR:
-		ret->acts |= KUBE_ACT_DROP;
-		watch_failed(s, ev, ret);
+		out->acts |= KUBE_ACT_DROP;
+		watch_failed(s, ev, out);
 		break;
 	case KUBE_EV_WATCH_FAILED:
-		watch_failed(s, ev, ret);
+		watch_failed(s, ev, out);
 		break;
 	case KUBE_EV_WATCH_ENDED:
-		on_watch_ended(s, ev, ret);
+		on_watch_ended(s, ev, out);
 		break;
 	}
-	if (s->state == KUBE_REFLECT_WATCHING && s->has_bookmark)
+}
+
+void kube_reflect_step(struct kube_reflect *s, const struct kube_reflect_ev *ev,
+		       struct kube_reflect_out *ret)
+{
+	*ret = (struct kube_reflect_out){.version = ""};
+	/* An echo is what comes of something that was dropped. */
+	if (!is_echo(s, ev->type))
+		step(s, ev, ret);
+	if (s->state == KUBE_REFLECT_SLEEPING)
+		ret->deadline_ns = s->wake_ns;
+	else if (s->state == KUBE_REFLECT_WATCHING && s->has_bookmark)
 		ret->deadline_ns = s->heard_ns + SILENCE_NS;
 }

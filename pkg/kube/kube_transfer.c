@@ -191,7 +191,7 @@ static bool set_headers(struct kube_transfer *t)
 {
 	const struct kube_auth *a = &t->http->k->auth;
 	AUTO(free_p) char *bearer = NULL;
-	bool ok = add_header(t, "Accept", "application/json");
+	bool ok;
 
 	curl_slist_free_all(t->headers);
 	t->headers = NULL;
