@@ -116,6 +116,7 @@ static void arm(struct switchover *s)
 static void first_set(struct switchover *s, uint32_t id, struct plan_role *role, uint64_t now_ns,
 		      struct sw_result *res)
 {
+	AUTO(sw_addrs_done) struct sw_addrs addrs = {0};
 	struct sw_vip *v = insert(s, id);
 	bool any = false, all;
 
@@ -125,7 +126,7 @@ static void first_set(struct switchover *s, uint32_t id, struct plan_role *role,
 		return;
 	}
 	v->role = role;
-	if (sw_look(&s->kernel, role, &any, &all) == 0 && any) {
+	if (sw_look(&s->kernel, &addrs, role, &any, &all) == 0 && any) {
 		v->state = SW_ADOPTED;
 		v->due_ns = now_ns + (role->valid_lft_s + 1) * NS_PER_S;
 		return;
@@ -135,14 +136,15 @@ static void first_set(struct switchover *s, uint32_t id, struct plan_role *role,
 
 static void repair(struct switchover *s, struct sw_vip *v, uint64_t now_ns, struct sw_result *res)
 {
+	AUTO(sw_addrs_done) struct sw_addrs addrs = {0};
 	bool any = false, all = false;
 
 	if (v->state == SW_STANDBY)
 		sw_release(&s->kernel, v, res);
 	if (v->state != SW_ACTIVE)
 		return;
-	if (sw_is_late(v, now_ns) && !v->lost && sw_look(&s->kernel, v->role, &any, &all) == 0 &&
-	    !all) {
+	if (sw_is_late(v, now_ns) && !v->lost &&
+	    sw_look(&s->kernel, &addrs, v->role, &any, &all) == 0 && !all) {
 		v->lost = true;
 		note(s, SWITCHOVER_NOTE_LOST, v->id, v, NULL, now_ns);
 		return;
@@ -265,11 +267,11 @@ static int cmds_come(void *user, int fd, uint32_t events, uint64_t now_ns)
  * Whoever comes later than the lifetime was frozen: another node may own the address by now. Then, and when
  * the address is gone for any reason, it is not put back here: RTM_NEWADDR would make it anew.
  */
-static void renew(struct switchover *s, struct sw_vip *v, uint64_t now_ns)
+static void renew(struct switchover *s, struct sw_vip *v, struct sw_addrs *addrs, uint64_t now_ns)
 {
 	struct sw_result res = {0};
 	bool any = false, all = false;
-	int r = sw_look(&s->kernel, v->role, &any, &all);
+	int r = sw_look(&s->kernel, addrs, v->role, &any, &all);
 
 	if (r < 0)
 		res = (struct sw_result){.error = r, .what = "listing addresses"};
@@ -284,21 +286,30 @@ static void renew(struct switchover *s, struct sw_vip *v, uint64_t now_ns)
 	}
 }
 
+/* Renewals that are not due for long go along, so that in time all VIPs are renewed together. */
+static bool is_due(const struct sw_vip *v, uint64_t now_ns)
+{
+	uint64_t early_ns = v->state == SW_ACTIVE ? v->role->valid_lft_s * NS_PER_S / 12 : 0;
+
+	return v->state != SW_STANDBY && v->due_ns <= now_ns + early_ns;
+}
+
 static int timer_fires(void *user, uint64_t now_ns)
 {
+	AUTO(sw_addrs_done) struct sw_addrs addrs = {0};
 	struct switchover *s = user;
 
-	/* Those soon due go along. What orders in between may shift is due again when the timer is armed. */
+	/* What orders in between may shift is due again when the timer is armed. */
 	(void)now_ns;
 	for (size_t i = 0; i < s->n_vips; i++) {
 		struct sw_vip *v = &s->vips[i];
 		uint64_t now = mono_now_ns();
 		struct sw_result res = {0};
 
-		if (v->state == SW_STANDBY || v->due_ns > now + 50 * NS_PER_MS)
+		if (!is_due(v, now))
 			continue;
 		if (v->state == SW_ACTIVE) {
-			renew(s, v, now);
+			renew(s, v, &addrs, now);
 		} else {
 			sw_release(&s->kernel, v, &res);
 			note_error(s, v->id, v, &res, now);

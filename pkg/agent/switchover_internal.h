@@ -43,8 +43,16 @@ void sw_change(struct sw_kernel *k, struct sw_vip *v, struct plan_role *role, ui
 	       struct sw_result *res);
 /* Addresses and role elements of v go. */
 void sw_remove(struct sw_kernel *k, struct sw_vip *v, struct sw_result *res);
-/* Whether any, or all, of the VIP's addresses are on its interface. */
-int sw_look(struct sw_kernel *k, const struct plan_role *role, bool *ret_any, bool *ret_all);
+/* The addresses of one interface, so that renewing a thousand VIPs lists them once. */
+struct sw_addrs {
+	unsigned int ifindex; /* 0: nothing listed yet */
+	struct plan_ifaddr *items; /* owned */
+	size_t n;
+};
+void sw_addrs_done(struct sw_addrs *a);
+/* Whether any, or all, of the VIP's addresses are on its interface. Lists it into `cache` if it is another. */
+int sw_look(struct sw_kernel *k, struct sw_addrs *cache, const struct plan_role *role,
+	    bool *ret_any, bool *ret_all);
 /* Puts the addresses' lifetime back to its full length. */
 void sw_renew(struct sw_kernel *k, struct sw_vip *v, uint64_t now_ns, struct sw_result *res);
 bool sw_is_late(const struct sw_vip *v, uint64_t now_ns);

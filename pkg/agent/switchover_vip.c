@@ -188,18 +188,36 @@ void sw_change(struct sw_kernel *k, struct sw_vip *v, struct plan_role *role, ui
 	sw_role_free(old);
 }
 
-int sw_look(struct sw_kernel *k, const struct plan_role *role, bool *ret_any, bool *ret_all)
+void sw_addrs_done(struct sw_addrs *a)
 {
-	AUTO(free_p) struct plan_ifaddr *have = NULL;
-	size_t n_have, n_found = 0;
-	int r = rtnl_addrs(k->rtnl, role->ifindex, &have, &n_have, NULL);
+	free(a->items);
+	*a = (struct sw_addrs){0};
+}
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < role->n_addrs; i++) {
-		for (size_t j = 0; j < n_have; j++)
-			n_found += addr_eq(&have[j].addr, &role->addrs[i]);
+static int cmp_ifaddr(const void *key, const void *item)
+{
+	const struct plan_ifaddr *ia = item;
+
+	return addr_cmp(key, &ia->addr);
+}
+
+int sw_look(struct sw_kernel *k, struct sw_addrs *cache, const struct plan_role *role,
+	    bool *ret_any, bool *ret_all)
+{
+	size_t n_found = 0;
+
+	if (cache->ifindex != role->ifindex) {
+		int r;
+
+		sw_addrs_done(cache);
+		r = rtnl_addrs(k->rtnl, role->ifindex, &cache->items, &cache->n, NULL);
+		if (r < 0)
+			return r;
+		cache->ifindex = role->ifindex;
 	}
+	for (size_t i = 0; i < role->n_addrs; i++)
+		n_found += bsearch(&role->addrs[i], cache->items, cache->n, sizeof(*cache->items),
+				   cmp_ifaddr) != NULL;
 	*ret_any = n_found > 0;
 	*ret_all = n_found >= role->n_addrs;
 	return 0;
