@@ -33,7 +33,7 @@ examples_start()
 	# Their deadlines are milliseconds apart: whoever starts first is active, and a higher priority would take
 	# over only after it has listened.
 	lab_agent_start "$first"
-	wait_for 40 "$first listens" lab_takes_part "$first"
+	wait_for 40 "$first has programmed its kernel" lab_weight_is 1 "$first" $SSH 22 "$(lab_address "$first")"
 	shift
 	for n in "$@"; do
 		lab_agent_start "$n"

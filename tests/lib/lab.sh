@@ -560,12 +560,6 @@ lab_status()
 	"$VIPD" status --run-dir "$LAB/$lab_n/run" "$@"
 }
 
-# lab_takes_part NODE: its agent runs every VIP, as backup or as active node.
-lab_takes_part()
-{
-	lab_json "$1" '[.virtualIPs[].role] | length > 0 and all(. == "Backup" or . == "Active")'
-}
-
 # lab_json NODE FILTER: what jq makes of `vipd status -o json`; with a true/false filter also an exit status.
 lab_json()
 {
