@@ -66,6 +66,12 @@ static int on_elems(void *user, const struct nlmsghdr *h)
 			       mnl_nlmsg_get_payload_len(h), on_elem, d);
 }
 
+static void put_set(struct nlmsghdr *h, enum plan_set s)
+{
+	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE_NAME);
+	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, nft_set_def(s)->name);
+}
+
 /* Appends the elements of one set; a set or table that is not there has none. */
 static int dump_set(struct nft *n, enum nft_table t, enum plan_set s, struct elems *list)
 {
@@ -76,8 +82,7 @@ static int dump_set(struct nft *n, enum nft_table t, enum plan_set s, struct ele
 	for (int i = 0; i < TRIES && r == -EAGAIN; i++) {
 		struct nlmsghdr *h = nft_request_open(n, NFT_MSG_GETSETELEM, t, NLM_F_DUMP);
 
-		mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE_NAME);
-		mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, nft_set_def(s)->name);
+		put_set(h, s);
 		list->n = before;
 		r = nft_request(n, h, on_elems, &d);
 	}
@@ -139,12 +144,11 @@ static void put_data(struct nlmsghdr *h, uint16_t type, const void *bytes, size_
 	mnl_attr_nest_end(h, nest);
 }
 
-/* One message with those of the elements that are in set s of table t; none if there are none. */
-static void emit_group(struct nft_batch *b, uint16_t type, enum nft_table t, enum plan_set s,
-		       const struct plan_elem *elems, size_t n)
+/* Those of the elements that are in set s of table t. */
+static void put_elems(struct nlmsghdr *h, bool values, enum nft_table t, enum plan_set s,
+		      const struct plan_elem *elems, size_t n)
 {
-	struct nlmsghdr *h = NULL;
-	struct nlattr *list = NULL;
+	struct nlattr *list = mnl_attr_nest_start(h, NFTA_SET_ELEM_LIST_ELEMENTS);
 
 	for (size_t i = 0; i < n; i++) {
 		uint8_t key[NFT_KEY_MAX];
@@ -152,23 +156,31 @@ static void emit_group(struct nft_batch *b, uint16_t type, enum nft_table t, enu
 
 		if (elems[i].set != s || !nft_elem_is_in(&elems[i], t))
 			continue;
-		if (!h) {
-			h = nft_batch_open(b, type, t,
-					   type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0);
-			mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE_NAME);
-			mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, nft_set_def(s)->name);
-			list = mnl_attr_nest_start(h, NFTA_SET_ELEM_LIST_ELEMENTS);
-		}
 		elem = mnl_attr_nest_start(h, NFTA_LIST_ELEM);
 		put_data(h, NFTA_SET_ELEM_KEY, key, nft_key_emit(&elems[i], key));
-		if (type == NFT_MSG_NEWSETELEM && nft_set_def(s)->is_map)
+		if (values && nft_set_def(s)->is_map)
 			put_data(h, NFTA_SET_ELEM_DATA, elems[i].value.bytes,
 				 addr_len(&elems[i].value));
 		mnl_attr_nest_end(h, elem);
 	}
-	if (!h)
-		return;
 	mnl_attr_nest_end(h, list);
+}
+
+/* One message with those of the elements that are in set s of table t; none if there are none. */
+static void emit_group(struct nft_batch *b, uint16_t type, enum nft_table t, enum plan_set s,
+		       const struct plan_elem *elems, size_t n)
+{
+	bool is_new = type == NFT_MSG_NEWSETELEM;
+	struct nlmsghdr *h;
+	size_t i = 0;
+
+	while (i < n && (elems[i].set != s || !nft_elem_is_in(&elems[i], t)))
+		i++;
+	if (i == n)
+		return;
+	h = nft_batch_open(b, type, t, is_new ? NLM_F_CREATE : 0);
+	put_set(h, s);
+	put_elems(h, is_new, t, s, elems + i, n - i);
 	nft_batch_close(b, h);
 }
 
@@ -184,53 +196,6 @@ struct change {
 	size_t n_add, n_del;
 };
 
-/* The straight way: right whenever the caller knows what is there. */
-static int try_plain(struct nft *n, const struct change *c, struct verr *reterr)
-{
-	struct nft_batch b;
-
-	nft_batch_begin(&b, n->send, n->seq + 1);
-	for (int t = 0; t < NFT_T_N; t++)
-		emit_table_groups(&b, NFT_MSG_DELSETELEM, (enum nft_table)t, c->del, c->n_del);
-	for (int t = 0; t < NFT_T_N; t++)
-		emit_table_groups(&b, NFT_MSG_NEWSETELEM, (enum nft_table)t, c->add, c->n_add);
-	return b.n == 0 ? 0 : nft_batch_commit(n, &b, reterr);
-}
-
-static bool touches(const struct change *c, enum nft_table t, enum plan_set s)
-{
-	for (size_t i = 0; i < c->n_add; i++) {
-		if (c->add[i].set == s && nft_elem_is_in(&c->add[i], t))
-			return true;
-	}
-	for (size_t i = 0; i < c->n_del; i++) {
-		if (c->del[i].set == s && nft_elem_is_in(&c->del[i], t))
-			return true;
-	}
-	return false;
-}
-
-/* Deletions that find something: asked for, or in the way of an addition with another value. */
-static int real_deletions(const struct change *c, enum nft_table t, enum plan_set s,
-			  const struct elems *have, struct elems *ret)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < have->n; i++) {
-		const struct plan_elem *h = &have->items[i];
-		bool gone = false;
-
-		for (size_t k = 0; k < c->n_del && !gone; k++)
-			gone = c->del[k].set == s && plan_elem_cmp(&c->del[k], h) == 0;
-		for (size_t k = 0; k < c->n_add && !gone; k++)
-			gone = c->add[k].set == s && plan_elem_cmp(&c->add[k], h) == 0 &&
-			       !addr_eq(&c->add[k].value, &h->value);
-		if (gone && nft_elem_is_in(h, t))
-			r = elems_add(ret, h);
-	}
-	return r;
-}
-
 struct deletions {
 	struct elems of[NFT_T_N]; /* owned */
 };
@@ -241,37 +206,107 @@ static void deletions_done(struct deletions *d)
 		elems_done(&d->of[t]);
 }
 
-static int find_deletions(struct nft *n, const struct change *c, enum nft_table t,
-			  struct elems *ret)
+static int on_found(void *user, const struct plan_elem *e)
 {
-	for (int s = 0; s < PLAN_SET_N; s++) {
-		AUTO(elems_done) struct elems have = {0};
-		int r;
+	struct plan_elem *ret = user;
 
-		if (!touches(c, t, (enum plan_set)s))
-			continue;
-		r = dump_set(n, t, (enum plan_set)s, &have);
-		if (r == 0)
-			r = real_deletions(c, t, (enum plan_set)s, &have, ret);
+	*ret = *e;
+	return 0;
+}
+
+struct lookup {
+	enum nft_table table;
+	struct plan_elem *ret;
+};
+
+static int on_answer(void *user, const struct nlmsghdr *h)
+{
+	struct lookup *l = user;
+
+	return nft_elems_parse(l->table, l->ret->set, mnl_nlmsg_get_payload(h),
+			       mnl_nlmsg_get_payload_len(h), on_found, l->ret);
+}
+
+/* 1 and *ret with its value: it is there; 0: it is not; -errno. Some microseconds. */
+static int get_elem(struct nft *n, enum nft_table t, const struct plan_elem *e,
+		    struct plan_elem *ret)
+{
+	struct lookup l = {.table = t, .ret = ret};
+	struct nlmsghdr *h = nft_request_open(n, NFT_MSG_GETSETELEM, t, 0);
+	int r;
+
+	*ret = *e;
+	put_set(h, e->set);
+	put_elems(h, false, t, e->set, e, 1);
+	r = nft_request(n, h, on_answer, &l);
+	if (r == -ENOENT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
+		return 0;
+	return r < 0 ? r : 1;
+}
+
+/* Of the deletions those that find something. */
+static int wanted_deletions(struct nft *n, const struct change *c, enum nft_table t,
+			    struct elems *ret)
+{
+	for (size_t i = 0; i < c->n_del; i++) {
+		struct plan_elem have;
+		int r = nft_elem_is_in(&c->del[i], t) ? get_elem(n, t, &c->del[i], &have) : 0;
+
+		if (r > 0)
+			r = elems_add(ret, &have);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-/* After looking at what is there. */
-static int try_dumped(struct nft *n, const struct change *c, struct verr *reterr)
+static bool is_listed(const struct elems *l, const struct plan_elem *e)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (plan_elem_cmp(&l->items[i], e) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What is in the way of an addition: the same key with another value. */
+static int needed_deletions(struct nft *n, const struct change *c, enum nft_table t,
+			    struct elems *ret)
+{
+	for (size_t i = 0; i < c->n_add; i++) {
+		const struct plan_elem *e = &c->add[i];
+		struct plan_elem have;
+		int r;
+
+		if (!nft_elem_is_in(e, t) || !nft_set_def(e->set)->is_map || is_listed(ret, e))
+			continue;
+		r = get_elem(n, t, e, &have);
+		if (r > 0 && !addr_eq(&have.value, &e->value))
+			r = elems_add(ret, &have);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * A transaction that fails waits for all processors to forget what it had prepared, some 10 ms: so what is
+ * there is looked up first. (NFT_MSG_DESTROYSETELEM would do without, but needs Linux 6.3.)
+ */
+static int try_change(struct nft *n, const struct change *c, bool replace, struct verr *reterr)
 {
 	AUTO(deletions_done) struct deletions dels = {0};
 	struct nft_batch b;
+	int r = 0;
 
-	for (int t = 0; t < NFT_T_N; t++) {
-		int r = find_deletions(n, c, (enum nft_table)t, &dels.of[t]);
-
-		if (r < 0)
-			return verr_set(reterr, -r, "listing table %s: %s", NFT_TABLE_NAME,
-					strerror(-r));
+	for (int t = 0; r == 0 && t < NFT_T_N; t++) {
+		r = wanted_deletions(n, c, (enum nft_table)t, &dels.of[t]);
+		if (r == 0 && replace)
+			r = needed_deletions(n, c, (enum nft_table)t, &dels.of[t]);
 	}
+	if (r < 0)
+		return verr_set(reterr, -r, "looking into table %s: %s", NFT_TABLE_NAME,
+				strerror(-r));
 	nft_batch_begin(&b, n->send, n->seq + 1);
 	for (int t = 0; t < NFT_T_N; t++)
 		emit_table_groups(&b, NFT_MSG_DELSETELEM, (enum nft_table)t, dels.of[t].items,
@@ -289,9 +324,9 @@ int nft_change(struct nft *n, const struct plan_elem *add, size_t n_add,
 
 	if (n_add + n_del > PLAN_NFT_BATCH_MAX)
 		return verr_set(reterr, E2BIG, "%zu elements in one transaction", n_add + n_del);
-	/* ENOENT: a deletion found nothing; EBUSY or EEXIST: a map has the key with another value. */
-	r = try_plain(n, &c, reterr);
-	for (int i = 0; i < TRIES && (r == -ENOENT || r == -EBUSY || r == -EEXIST); i++)
-		r = try_dumped(n, &c, reterr);
+	r = try_change(n, &c, false, reterr);
+	/* A map has the key with another value (the number depends on the kernel), or somebody was quicker. */
+	if (r == -EBUSY || r == -EEXIST || (r == -ENOENT && n_del > 0))
+		r = try_change(n, &c, true, reterr);
 	return r;
 }
