@@ -100,6 +100,8 @@ static void build_advert(struct inst *i)
 		memcpy(i->advert.auth, conf->auth, VRRP_AUTH_LEN);
 	}
 	memcpy(i->advert.addrs, conf->addrs, sizeof(i->advert.addrs));
+	if (conf->vrrp.family == AF_INET6 && addr_is_set(&i->shared_link_local))
+		i->advert.addrs[0] = i->shared_link_local;
 }
 
 static bool same_identity(const struct election_conf *a, const struct election_conf *b)
@@ -259,6 +261,7 @@ static void change_identity(struct election *e, struct inst *i, struct election_
 	i->conf = conf;
 	i->port = port;
 	election_port_link(port, i);
+	i->shared_link_local = (struct addr){0};
 	build_advert(i);
 	i->csum = VRRP_CSUM_PSEUDO;
 	i->old_period_until_ns = 0;

@@ -77,6 +77,7 @@ struct inst {
 
 	struct vrrp_advert advert; /* as we send it */
 	enum vrrp_checksum csum;
+	struct addr shared_link_local; /* listed first by others who share it; unset: our own is */
 	uint64_t old_period_ns, old_period_until_ns; /* v2: the period before, still valid */
 	struct seen seen[SEEN_MAX];
 	size_t seen_idx;

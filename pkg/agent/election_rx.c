@@ -166,6 +166,23 @@ static void mirror_checksum(struct election *e, struct inst *i, enum vrrp_checks
 	election_tell(e, i, &r, now_ns);
 }
 
+/*
+ * The link-local address that IPv6 adverts list first is the virtual router's (RFC 9568 s. 5.2.9). Ours is the
+ * interface's own, and so is that of our fellows; but where others share one, of which their adverts do not come,
+ * we list that too: keepalived up to 2.3.2 drops adverts with another list than its own.
+ */
+static void mirror_link_local(struct inst *i, const struct vrrp_advert *a,
+			      const struct addr *source)
+{
+	const struct addr *first = &a->addrs[0];
+
+	if (i->conf->vrrp.family != AF_INET6 || a->n_addrs != i->conf->n_addrs || i->is_shadow ||
+	    !addr_is_link_local(first) || addr_eq(first, source))
+		return;
+	i->shared_link_local = *first;
+	i->advert.addrs[0] = *first;
+}
+
 static void accept_advert(struct election *e, struct inst *i, const struct vrrp_advert *a,
 			  enum vrrp_checksum csum, const struct addr *source, uint64_t now_ns)
 {
@@ -181,6 +198,8 @@ static void accept_advert(struct election *e, struct inst *i, const struct vrrp_
 	if (!same_addrs(i, a)) {
 		i->counters.addr_mismatch++;
 		tell_conflict(e, i, VRRP_RX_OK, source, now_ns);
+	} else {
+		mirror_link_local(i, a, source);
 	}
 	election_step(e, i, &ev);
 	notice_peer(e, i, a, source, now_ns);
