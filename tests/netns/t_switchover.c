@@ -336,10 +336,10 @@ static void renewal_keeps_the_address_and_tells_its_loss(void **state)
 {
 	struct env *e = *state;
 
-	tell(e, SWITCHOVER_SET, 1, role_of(e->d0, 1, 3));
+	tell(e, SWITCHOVER_SET, 1, role_of(e->d0, 1, 5));
 	assert_int_equal(order(e, SWITCHOVER_TAKE, 1), 0);
 	(void)next_note(e, SWITCHOVER_NOTE_DONE);
-	(void)usleep(5000000); /* longer than the lifetime of 3 s */
+	(void)usleep(7000000); /* longer than the lifetime of 5 s */
 	assert_counts(e, 0, 1, 1, 0);
 	run("ip addr del 10.1.0.100/32 dev d0");
 	assert_int_equal(next_note(e, SWITCHOVER_NOTE_LOST).vip_id, 1);
