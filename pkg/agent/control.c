@@ -254,13 +254,17 @@ static int start_objects(struct control *c, struct verr *reterr)
 	if (r < 0 && r != -ENOENT)
 		log_warning("State directory holds nothing usable",
 			    KV_STR("dir", c->conf->state_dir), KV_STR("err", strerror(-r)));
-	size_t n = HASH_COUNT(c->objects);
-
 	r = manifest_source_new(c->loop, c->conf->manifests_dir, control_sink, c, &c->manifests,
 				reterr);
 	if (r < 0)
 		return r;
-	if (c->source_bad && n > 0)
+	size_t n = 0;
+	struct control_object *o, *next;
+
+	/* the directory has been read once by now */
+	HASH_ITER(hh, c->objects, o, next)
+	n += o->stale;
+	if (n > 0)
 		log_warning("Objects could not be read: the last good ones are in force",
 			    KV_STR("manifests", c->conf->manifests_dir),
 			    KV_STR("state", c->conf->state_dir), KV_UINT("objects", n));

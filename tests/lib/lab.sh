@@ -563,7 +563,9 @@ lab_status()
 # lab_json NODE FILTER: what jq makes of `vipd status -o json`; with a true/false filter also an exit status.
 lab_json()
 {
-	lab_status "$1" -o json | jq -r -e "$2"
+	# No document at all is no success: of an empty input jq would make one.
+	lab_doc=$(lab_status "$1" -o json) || return
+	printf '%s\n' "$lab_doc" | jq -r -e "$2"
 }
 
 # The kernel is the truth: who holds the address on its interface.
