@@ -77,6 +77,10 @@ $(BUILD)/guest/t_%: $(BUILD)/obj/tests/guest/t_%.o $(LIB)
 $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o
 	$(link)
 
+# These speak to what vipd speaks to, with its own rooms.
+$(BUILD)/tools/kubewatch: $(BUILD)/obj/tests/tools/kubewatch.o $(LIB)
+	$(link) $(LIBS)
+
 # A fuzz target is a replayer of its corpus everywhere, and a fuzzer with clang and SAN=fuzzer-no-link,...
 ifneq ($(filter fuzzer-no-link,$(subst $(comma), ,$(SAN))),)
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(LIB)

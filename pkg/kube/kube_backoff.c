@@ -5,6 +5,7 @@ uint64_t kube_backoff_next(struct kube_backoff *b, uint64_t now_ns, uint64_t at_
 			   uint32_t dice)
 {
 	uint64_t base_ns = b->base_ns ? b->base_ns : KUBE_BACKOFF_BASE_NS;
+	uint64_t max_ns = b->max_ns ? b->max_ns : KUBE_BACKOFF_MAX_NS;
 	uint64_t d = b->next_ns;
 
 	if (d == 0 || now_ns >= b->over_ns + KUBE_BACKOFF_RESET_NS)
@@ -16,7 +17,7 @@ uint64_t kube_backoff_next(struct kube_backoff *b, uint64_t now_ns, uint64_t at_
 	if (sleep_ns < at_least_ns)
 		sleep_ns = at_least_ns +
 			   (uint64_t)((double)at_least_ns * 0.25 * (dice / 4294967296.0));
-	b->next_ns = d * 2 < KUBE_BACKOFF_MAX_NS ? d * 2 : KUBE_BACKOFF_MAX_NS;
+	b->next_ns = d * 2 < max_ns ? d * 2 : max_ns;
 	b->over_ns = now_ns + sleep_ns;
 	return sleep_ns;
 }

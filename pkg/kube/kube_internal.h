@@ -8,6 +8,7 @@
 
 struct kube_backoff {
 	uint64_t base_ns; /* first delay; 0: KUBE_BACKOFF_BASE_NS */
+	uint64_t max_ns; /* greatest delay; 0: KUBE_BACKOFF_MAX_NS */
 	uint64_t next_ns; /* the next delay; 0: the first one */
 	uint64_t over_ns; /* when the last delay is over; 0: there was none */
 };
@@ -345,7 +346,7 @@ struct kube {
 	size_t server_idx; /* of the one in use */
 	struct kube_stats stats;
 	bool is_away; /* no server answers, and that has been reported */
-	uint64_t backoff_base_ns; /* 0: KUBE_BACKOFF_BASE_NS; tests are in a hurry */
+	uint64_t backoff_base_ns, backoff_max_ns; /* 0: as they should be; tests are in a hurry */
 };
 void kube_report(struct kube *k, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

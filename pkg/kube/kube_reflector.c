@@ -264,6 +264,7 @@ static void step(struct kube_reflector *r, struct kube_reflect_ev ev)
 
 		ev.dice = kube_dice();
 		r->core.backoff.base_ns = r->k->backoff_base_ns;
+		r->core.backoff.max_ns = r->k->backoff_max_ns;
 		kube_reflect_step(&r->core, &ev, &out);
 
 		int err = perform(r, &out);
