@@ -11,7 +11,7 @@ lab_nodes_yaml node01 node02 | lab_manifest node01 nodes.yaml
 lab_manifest node01 good.yaml <<'YAML'
 apiVersion: vipd.io/v1alpha1
 kind: VirtualIP
-metadata: {name: good}
+metadata: {name: a-good}
 spec:
   addresses: [192.168.44.120]
   vrrp: {virtualRouterID: 4, advertisementPeriodMilliseconds: 100}
