@@ -165,6 +165,33 @@ static void be_side_a(int pipe_fd)
 	}
 }
 
+/* Control that does not listen for a while misses nothing that it must know. */
+static void full_rings_put_off_and_lose_nothing(void **state)
+{
+	(void)state;
+	conf_v4(&a, 3, 200);
+	for (unsigned int k = 0; k < 300; k++) {
+		struct election_cmd cmd = {.type = ELECTION_SET, .vip_id = VIP + k % 100};
+
+		cmd.conf = calloc(1, sizeof(*cmd.conf));
+		assert_non_null(cmd.conf);
+		*cmd.conf = a.conf;
+		cmd.conf->vip_id = cmd.vip_id;
+		cmd.conf->vrrp.vrid = (uint8_t)(1 + k % 100);
+		while (!ring_push(a.rings.cmds, &cmd))
+			(void)poll(NULL, 0, 5);
+		a.n_sent++;
+	}
+	(void)poll(NULL, 0, 1000); /* all become active, and the rings are full of it */
+	assert_true(ring_refused(a.rings.records) > 0 && ring_refused(a.rings.orders) > 0);
+	until(a.n_freed == 200);
+	/* Of the roles of one instance, the last; of its orders, the last. */
+	until(a.state == VRRP_ACTIVE && a.n_orders >= 100);
+	command(&a, ELECTION_STOP_ALL);
+	until(a.n_stopped == 1);
+	assert_int_equal(a.n_freed, 300);
+}
+
 /* Switchover that does not know the VIP yet, or whose answer is lost, is asked again. */
 static void orders_are_given_until_done(void **state)
 {
@@ -263,6 +290,7 @@ int main(void)
 		with_both(handover_and_removal),
 		with_both(faults_and_their_end),
 		with_both(orders_are_given_until_done),
+		with_both(full_rings_put_off_and_lose_nothing),
 		cmocka_unit_test(a_frozen_agent_wakes_as_a_backup),
 	};
 	int failed;
