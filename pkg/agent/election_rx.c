@@ -183,6 +183,26 @@ static void mirror_link_local(struct inst *i, const struct vrrp_advert *a,
 	i->advert.addrs[0] = *first;
 }
 
+/*
+ * keepalived drops adverts whose list is not its own, and in IPv6 it lists what it is configured with: the virtual
+ * router's link-local address, or none. Our list then begins as its list does. A router that lists the address it
+ * sends from (RFC 9568 s. 5.2.9, as vipd does) has no need of that.
+ */
+static void mirror_list(struct inst *i, const struct vrrp_advert *a, const struct addr *source)
+{
+	const struct election_conf *conf = i->conf;
+	bool has_first = a->n_addrs > 0 && addr_is_link_local(&a->addrs[0]);
+	size_t n = 0;
+
+	if (conf->vrrp.family != AF_INET6 || (has_first && addr_eq(&a->addrs[0], source)))
+		return;
+	if (has_first)
+		i->advert.addrs[n++] = a->addrs[0];
+	for (size_t k = 0; k < conf->n_vips; k++)
+		i->advert.addrs[n++] = conf->vips[k];
+	i->advert.n_addrs = n;
+}
+
 static void accept_advert(struct election *e, struct inst *i, const struct vrrp_advert *a,
 			  enum vrrp_checksum csum, const struct addr *source, uint64_t now_ns)
 {
@@ -195,6 +215,7 @@ static void accept_advert(struct election *e, struct inst *i, const struct vrrp_
 	i->counters.received++;
 	election_count(e, i, now_ns);
 	mirror_checksum(e, i, csum, source, now_ns);
+	mirror_list(i, a, source);
 	if (!same_addrs(i, a)) {
 		i->counters.addr_mismatch++;
 		tell_conflict(e, i, VRRP_RX_OK, source, now_ns);
