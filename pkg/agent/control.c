@@ -346,6 +346,7 @@ static void stop(struct control *c)
 	http_server_free(c->http);
 	manifest_source_free(c->manifests);
 	control_resend_done(c);
+	control_arp_done(c);
 	control_roles_done(c);
 	control_health_done(c);
 	probe_engine_free(c->probes);

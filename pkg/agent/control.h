@@ -8,6 +8,8 @@
  *	control_apply.c		compare, apply; repairs
  *	control_roles.c		VIPs as election and switchover run them: what they are told
  *	control_records.c	and what they tell
+ *	control_conflict.c	strangers that use a VIP's number or address
+ *	control_arp.c		those that answer ARP for it
  *	control_health.c	targets, probes, verdicts
  *	control_status.c	the document of `vipd status`
  *	control_resend.c	whose connections are told to the others
@@ -68,6 +70,17 @@ struct control_problem {
 
 /* ---- VIPs as they run ---- */
 
+/* Somebody who uses our VRID or address, or a fellow node whose adverts are not accepted: one for each (address,
+ * what). Shown for CONTROL_SIGN_NS after it was last seen; logged when it is new. */
+#define CONTROL_SIGNS 4
+#define CONTROL_SIGN_NS (60 * NS_PER_S)
+struct control_sign {
+	struct addr address;
+	char what[48];
+	bool node; /* a fellow node: no conflict, but worth a line in the log */
+	uint64_t at_ns; /* last seen; 0: none */
+};
+
 struct control_vip {
 	uint32_t id;
 	char name[API_NAME_MAX];
@@ -89,9 +102,8 @@ struct control_vip {
 	uint64_t active_since_ns;
 	struct election_counters counters;
 	bool switch_active; /* as switchover last told */
-	struct addr stranger; /* uses our VRID or address; set for 60 s after the last sign */
-	char stranger_what[64];
-	uint64_t stranger_ns;
+	struct control_sign signs[CONTROL_SIGNS];
+	uint64_t arp_ask_ns, arp_told_ns; /* asked next; told last */
 	enum plan_reason told_refused, told_rejected, told_degraded; /* logged already */
 	UT_hash_handle hh_id, hh_name;
 };
@@ -141,6 +153,8 @@ struct control {
 	struct ctl_server *ctl;
 	struct http_server *http;
 	struct resend *resend;
+	struct control_arp *arps; /* one socket for each interface with a VIP */
+	struct loop_source *arp_timer;
 	struct control_place *places; /* addresses of the VIPs that run, sorted */
 	size_t n_places;
 	bool sync_up; /* link of the synchronisation */
@@ -276,6 +290,19 @@ void control_roles_check(struct control *c, const struct plan_elem *elems, size_
 			 uint64_t now_ns);
 void control_roles_repair(struct control *c); /* the tables were made anew: role elements again */
 void control_roles_done(struct control *c);
+
+/* control_conflict.c */
+/* Notes a sign. True if it is new, so worth a line in the log. */
+bool control_sign_note(struct control_vip *v, const struct addr *address, const char *what,
+		       bool node, uint64_t now_ns);
+void control_stranger(struct control_vip *v, const struct addr *address, const char *what,
+		      uint64_t now_ns);
+/* "192.0.2.7 (adverts), 192.0.2.8 (checksum)" of the strangers seen lately. False: there are none. */
+bool control_strangers_text(const struct control_vip *v, uint64_t now_ns, char *buf, size_t size);
+
+/* control_arp.c */
+void control_arp_update(struct control *c, uint64_t now_ns);
+void control_arp_done(struct control *c);
 
 /* control_health.c */
 int control_health_update(struct control *c, uint64_t now_ns);

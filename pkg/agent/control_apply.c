@@ -455,8 +455,10 @@ int control_turn(void *user, uint64_t now_ns)
 	/* the tables are there by now; roles come and go on top of them */
 	if (dirty && c->plan && control_roles_update(c, now_ns) < 0)
 		c->dirty = true;
-	if (dirty && c->plan)
+	if (dirty && c->plan) {
 		control_resend_update(c, now_ns);
+		control_arp_update(c, now_ns);
+	}
 	c->ready = c->has_want && good && c->synced;
 	if (c->objects_changed)
 		(void)loop_timer_set(c->saver, now_ns + 200 * NS_PER_MS);

@@ -4,8 +4,6 @@
 
 #include "agent/control.h"
 
-#define STRANGER_SHOWN_NS (60 * NS_PER_S)
-
 static void active_is(struct control_vip *v, const struct addr *source, uint8_t priority,
 		      uint64_t at_ns)
 {
@@ -48,23 +46,6 @@ static void on_role(struct control *c, struct control_vip *v, const struct elect
 	control_changed(c);
 }
 
-static void stranger(struct control *c, struct control_vip *v, const struct addr *source,
-		     const char *what, uint64_t now_ns)
-{
-	bool news = !addr_eq(&v->stranger, source) || strcmp(v->stranger_what, what) != 0 ||
-		    now_ns - v->stranger_ns > STRANGER_SHOWN_NS;
-	char text[ADDR_TEXT_MAX];
-
-	(void)c;
-	v->stranger = *source;
-	v->stranger_ns = now_ns;
-	snprintf(v->stranger_what, sizeof(v->stranger_what), "%s", what);
-	if (news)
-		log_warning("Stranger uses the virtual router ID or the address",
-			    KV_STR("virtualIP", v->name),
-			    KV_STR("address", addr_text(source, text)), KV_STR("what", what));
-}
-
 static void on_peer(struct control *c, struct control_vip *v, const struct election_record *rec,
 		    uint64_t now_ns)
 {
@@ -81,7 +62,7 @@ static void on_peer(struct control *c, struct control_vip *v, const struct elect
 		control_look(c, 0, 100 * NS_PER_MS);
 		return;
 	}
-	stranger(c, v, &rec->source, "adverts", now_ns);
+	control_stranger(v, &rec->source, "adverts", now_ns);
 }
 
 static void on_conflict(struct control *c, struct control_vip *v, const struct election_record *rec,
@@ -91,14 +72,16 @@ static void on_conflict(struct control *c, struct control_vip *v, const struct e
 	const char *node = pv ? control_node_of(c, pv, &rec->source) : NULL;
 	char text[ADDR_TEXT_MAX];
 
-	if (!node) {
-		stranger(c, v, &rec->source, vrrp_rx_name(rec->rx), now_ns);
-		return;
-	}
-	log_warning("Advert of another node was not accepted", KV_STR("virtualIP", v->name),
-		    KV_STR("node", node), KV_STR("address", addr_text(&rec->source, text)),
-		    KV_STR("cause",
-			   rec->rx == VRRP_RX_OK ? "address list differs" : vrrp_rx_name(rec->rx)));
+	const char *what = rec->rx == VRRP_RX_OK ? "address list" : vrrp_rx_name(rec->rx);
+
+	if (!node)
+		control_stranger(v, &rec->source, what, now_ns);
+	else if (control_sign_note(v, &rec->source, what, true, now_ns))
+		log_warning(
+			rec->rx == VRRP_RX_OK ? "Advert of another node has another address list"
+					      : "Advert of another node was not accepted",
+			KV_STR("virtualIP", v->name), KV_STR("node", node),
+			KV_STR("address", addr_text(&rec->source, text)), KV_STR("cause", what));
 }
 
 static void on_removed(struct control *c, struct control_vip *v)

@@ -353,8 +353,8 @@ static json_t *conditions_json(const struct control *c, const struct control_vip
 {
 	json_t *list = json_array();
 	size_t dead = 0, unhealthy = 0;
-	char text[160] = "", who[160] = "";
-	bool strange = v->stranger_ns && now_ns - v->stranger_ns < 60 * NS_PER_S;
+	char text[160] = "", who[256] = "";
+	bool strange = control_strangers_text(v, now_ns, who, sizeof(who));
 
 	if (pv->refused != PLAN_OK) {
 		condition(list, "Accepted", false, plan_reason_name(pv->refused), pv->message);
@@ -377,11 +377,6 @@ static json_t *conditions_json(const struct control *c, const struct control_vip
 	else
 		condition(list, "Degraded", unhealthy > 0,
 			  unhealthy ? "RealServerUnhealthy" : "AllHealthy", text);
-	if (strange) {
-		char a[ADDR_TEXT_MAX];
-
-		snprintf(who, sizeof(who), "%s (%s)", addr_text(&v->stranger, a), v->stranger_what);
-	}
 	condition(list, "Conflicted", strange, strange ? "Stranger" : "NoConflict", who);
 	return list;
 }

@@ -74,8 +74,8 @@ struct election_counters {
  */
 enum election_record_type {
 	ELECTION_ROLE, /* state changed: state, why; source and priority of the active router, if known */
-	/* An advert from a source not seen before, or with another priority, or from who is active now:
-	 * source, priority. At most one per 100 ms and instance. */
+	/* An advert from a source not seen before, or with another priority, or from who is active now, or of whom
+	 * nothing was told for 20 s: source, priority. At most one per 100 ms and instance. */
 	ELECTION_PEER,
 	ELECTION_COUNTERS,
 	/* source used this VRID, but rx was wrong (version, checksum, interval, auth, peer), or its address

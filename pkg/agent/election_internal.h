@@ -48,6 +48,7 @@ struct port {
 struct seen {
 	struct addr source;
 	uint8_t priority;
+	uint64_t told_ns;
 };
 
 /* One virtual router, or (is_shadow) the identity that one had before. */

@@ -5,6 +5,7 @@
 
 #define CONFLICT_EVERY_NS (10 * NS_PER_S)
 #define PEER_EVERY_NS (100 * NS_PER_MS)
+#define PEER_AGAIN_NS (20 * NS_PER_S)
 
 /* In time that does not depend on where they differ. */
 static bool same_password(const uint8_t a[static VRRP_AUTH_LEN],
@@ -124,7 +125,7 @@ static struct seen *find_seen(struct inst *i, const struct addr *source)
 	return NULL;
 }
 
-/* Tells of a router that is new, has another priority, or is active now. What comes too soon is told by a later
+/* Tells of a router that is new, has another priority, is active now, or is still there after a while. What comes too soon is told by a later
  * advert: nothing is noted as told that was not. */
 static void notice_peer(struct election *e, struct inst *i, const struct vrrp_advert *a,
 			const struct addr *source, uint64_t now_ns)
@@ -136,7 +137,8 @@ static void notice_peer(struct election *e, struct inst *i, const struct vrrp_ad
 
 	if (a->priority == 0)
 		return;
-	if (s && s->priority == a->priority && (!is_active || addr_eq(&i->told_active, source)))
+	if (s && s->priority == a->priority && now_ns - s->told_ns < PEER_AGAIN_NS &&
+	    (!is_active || addr_eq(&i->told_active, source)))
 		return;
 	if (i->peer_told_ns != 0 && now_ns - i->peer_told_ns < PEER_EVERY_NS)
 		return;
@@ -144,7 +146,7 @@ static void notice_peer(struct election *e, struct inst *i, const struct vrrp_ad
 		s = &i->seen[i->seen_idx];
 		i->seen_idx = (i->seen_idx + 1) % SEEN_MAX;
 	}
-	*s = (struct seen){.source = *source, .priority = a->priority};
+	*s = (struct seen){.source = *source, .priority = a->priority, .told_ns = now_ns};
 	if (is_active)
 		i->told_active = *source;
 	i->peer_told_ns = now_ns;

@@ -13,6 +13,10 @@
  * A whole Ethernet frame, broadcast. Bytes written. */
 size_t l2_garp_emit(const struct addr *a, const struct mac *own, bool reply,
 		    uint8_t buf[static L2_FRAME_MAX]);
+/* An ARP probe for `a` (RFC 5227 s. 1.1: the sender's address is 0): whoever has the address on that link
+ * answers to `own`. A whole Ethernet frame, broadcast. Bytes written. */
+size_t l2_arp_probe_emit(const struct addr *a, const struct mac *own,
+			 uint8_t buf[static L2_FRAME_MAX]);
 /* Unsolicited neighbour advertisement (RFC 4861 s. 4.4; R=1 S=0 O=1 as RFC 9568 s. 6.4.2), whole frame to ff02::1.
  * source: an address of the interface (link-local). */
 size_t l2_na_emit(const struct addr *a, const struct addr *source, const struct mac *own,

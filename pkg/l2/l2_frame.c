@@ -25,10 +25,10 @@ static void put_ether(struct wire_wr *w, const uint8_t dst[static 6], const stru
 	wire_put_u16(w, type);
 }
 
-size_t l2_garp_emit(const struct addr *a, const struct mac *own, bool reply,
-		    uint8_t buf[static L2_FRAME_MAX])
+static size_t arp_emit(uint16_t operation, const struct mac *own, const uint8_t sender[static 4],
+		       const struct mac *target_mac, const uint8_t target[static 4],
+		       uint8_t buf[static L2_FRAME_MAX])
 {
-	static const struct mac none = {0};
 	struct wire_wr w = {.p = buf, .left = L2_FRAME_MAX};
 
 	put_ether(&w, broadcast, own, ETHERTYPE_ARP);
@@ -36,13 +36,31 @@ size_t l2_garp_emit(const struct addr *a, const struct mac *own, bool reply,
 	wire_put_u16(&w, ETHERTYPE_IP);
 	wire_put_u8(&w, 6);
 	wire_put_u8(&w, 4);
-	wire_put_u16(&w, reply ? ARP_REPLY : ARP_REQUEST);
+	wire_put_u16(&w, operation);
 	wire_put_bytes(&w, own->bytes, 6);
-	wire_put_bytes(&w, a->bytes, 4);
-	/* Linux takes a reply for gratuitous only if both MAC addresses are the sender's. */
-	wire_put_bytes(&w, reply ? own->bytes : none.bytes, 6);
-	wire_put_bytes(&w, a->bytes, 4);
+	wire_put_bytes(&w, sender, 4);
+	wire_put_bytes(&w, target_mac->bytes, 6);
+	wire_put_bytes(&w, target, 4);
 	return L2_FRAME_MAX - w.left;
+}
+
+size_t l2_garp_emit(const struct addr *a, const struct mac *own, bool reply,
+		    uint8_t buf[static L2_FRAME_MAX])
+{
+	static const struct mac none = {0};
+
+	/* Linux takes a reply for gratuitous only if both MAC addresses are the sender's. */
+	return arp_emit(reply ? ARP_REPLY : ARP_REQUEST, own, a->bytes, reply ? own : &none,
+			a->bytes, buf);
+}
+
+size_t l2_arp_probe_emit(const struct addr *a, const struct mac *own,
+			 uint8_t buf[static L2_FRAME_MAX])
+{
+	static const struct mac none = {0};
+	static const uint8_t nobody[4] = {0};
+
+	return arp_emit(ARP_REQUEST, own, nobody, &none, a->bytes, buf);
 }
 
 size_t l2_na_emit(const struct addr *a, const struct addr *source, const struct mac *own,

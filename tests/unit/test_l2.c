@@ -45,6 +45,17 @@ static void assert_frame(const uint8_t *frame, size_t len, const char *hex)
 	assert_memory_equal(frame, want, len);
 }
 
+static void arp_probe(void **state)
+{
+	struct addr a = ip("192.168.44.120");
+	uint8_t buf[L2_FRAME_MAX];
+
+	(void)state;
+	assert_frame(buf, l2_arp_probe_emit(&a, &own, buf),
+		     "ffffffffffff 020000000051 0806 0001 0800 06 04 0001"
+		     "020000000051 00000000 000000000000 c0a82c78");
+}
+
 static void garp_request_and_reply(void **state)
 {
 	struct addr a = ip("192.168.44.120");
@@ -227,6 +238,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(garp_request_and_reply),
+		cmocka_unit_test(arp_probe),
 		cmocka_unit_test(neighbour_advertisement),
 		cmocka_unit_test(arp_parse_reads_what_emit_writes),
 		cmocka_unit_test(arp_of_other_kinds_is_refused),
