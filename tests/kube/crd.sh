@@ -1,5 +1,5 @@
 #!/bin/sh
-# crd/ and deploy/examples on a real API server: what it takes and refuses and with which words, how kubectl
+# crd/, deploy/manifests and deploy/examples on a real API server: what it takes and refuses and with which words, how kubectl
 # shows it, who may write what; then all of it once more as an API server of Kubernetes 1.31 has it.
 # timeout: 900
 KUBE_TOP=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
@@ -56,7 +56,10 @@ refuses()
 
 definitions()
 {
-	takes "kubectl apply -k crd/" kubectl apply -k crd/
+	takes "kubectl apply -k deploy/manifests" kubectl apply -k deploy/manifests
+	case $said in
+	*Warning*) bad "it warns: $said" ;;
+	esac
 	kubectl get crd virtualips.vipd.io >/dev/null || kube_fail "nothing to go on with"
 	takes "established" kubectl wait --for=condition=Established --timeout=30s \
 		crd/virtualips.vipd.io crd/virtualipnodestates.vipd.io
@@ -79,7 +82,7 @@ definitions()
 			$p | map(tostring) | join(".")')
 		[ -z "$said" ] && ok "$crd: every bound and list type is set" || bad "$crd: no bound or list type: $said"
 	done
-	takes "kubectl apply -f deploy/examples/" apply_examples
+	takes "kubectl apply -f deploy/examples/" kubectl apply -f deploy/examples/
 	before=$(versions)
 	takes "kubectl apply -f deploy/examples/, again" kubectl apply -f deploy/examples/
 	[ "$(versions)" = "$before" ] && ok "changes nothing" || bad "changes: $before, then $(versions)"
@@ -89,11 +92,6 @@ definitions()
 versions()
 {
 	kubectl get vip -o 'jsonpath={range .items[*]}{.metadata.name} {.metadata.resourceVersion}{"\n"}{end}'
-}
-
-apply_examples()
-{
-	kubectl create namespace vipd-system && kubectl apply -f deploy/examples/
 }
 
 # --- what is taken and refused, by server and agent alike
@@ -268,6 +266,12 @@ unique()
 	kubectl delete vip other six here there bare >/dev/null
 }
 
+# pods_are N: so many were let into the namespace (its pod security level admits what they ask for).
+pods_are()
+{
+	[ "$(kubectl -n vipd-system get pods -l app.kubernetes.io/name=vipd -o name | wc -l)" = "$1" ]
+}
+
 as_agent()
 {
 	KUBE_AS=$token
@@ -292,11 +296,11 @@ name_active()
 
 agents()
 {
-	takes "accounts and roles" kubectl apply -f deploy/manifests/rbac.yaml
 	for n in 1 2; do
 		kube_node node0$n 192.168.44.5$n
 		kube_agent node0$n
 	done
+	takes "the DaemonSet makes a pod for each node" kube_within 30 pods_are 2
 	token=$(kube_token vipd-node01 600) || bad "no token"
 	takes "an agent reads VirtualIPs" as_agent kube_api GET /apis/vipd.io/v1alpha1/virtualips
 	refuses "but does not write them" 'cannot patch resource' \
@@ -361,6 +365,29 @@ thousand()
 	takes "kubectl delete vip --all" kubectl delete vip --all --wait=false
 }
 
+# What is left of group vipd.io and of the label, anywhere.
+left()
+{
+	for kind in crd clusterrole clusterrolebinding validatingadmissionpolicy validatingadmissionpolicybinding; do
+		kubectl get $kind -o name | grep -i vipd
+	done
+	kubectl get namespace -o name | grep vipd
+	kubectl -n default get role,rolebinding -o name | grep vipd
+}
+
+nothing_left()
+{
+	[ -z "$(left)" ]
+}
+
+uninstall()
+{
+	takes "kubectl delete -k deploy/manifests" timeout 60 kubectl delete -k deploy/manifests --wait=false
+	kubectl -n vipd-system delete pods --all --grace-period=0 --force >/dev/null 2>&1
+	takes "leaves nothing behind" kube_within 60 nothing_left
+	nothing_left || bad "left: $(left)"
+}
+
 all()
 {
 	echo "== $1"
@@ -375,8 +402,8 @@ all()
 	kube_cleanup
 }
 
-all "this version" definitions make_cases cases views unique agents thousand
+all "this version" definitions make_cases cases views unique agents thousand uninstall
 KUBE_FLAGS="--emulated-version=1.31"
-all "as Kubernetes 1.31" definitions make_cases cases views unique agents
+all "as Kubernetes 1.31" definitions make_cases cases views unique agents uninstall
 [ $bad = 0 ] || echo "$bad failed"
 [ $bad = 0 ]
