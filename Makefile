@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
 # What works without the libraries; everything else says how to get them.
-BARE := deps help clean format lint test test-kube demo install guest-shell
+BARE := deps help clean format lint test test-kube image test-image demo install guest-shell
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PKGS) 2>/dev/null && echo found),found)
 $(error the build needs libraries that are missing here; run: make deps)
@@ -128,6 +128,14 @@ test-kube:
 	$(Q)tests/kube/build >/dev/null
 	$(Q)tests/run kube
 
+## image: build the container image with the Docker engine here
+image:
+	$(Q)hack/image
+
+## test-image: build the image and try it; skipped where no Docker engine is
+test-image:
+	$(Q)tests/run image
+
 ## fuzz: run every fuzz target for FUZZ_TIME seconds under ASan+UBSan
 fuzz:
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory CC=$(CLANG) SAN=fuzzer-no-link,address,undefined fuzzers
@@ -160,7 +168,7 @@ help:
 	@echo 'all: build/vipd (SAN=address,undefined and CC=$(CLANG) build beside it; V=1 shows commands)'
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all units unit-binaries fuzzers tools kernel-tests replay lint check test test-kube fuzz demo deps format install clean help
+.PHONY: all units unit-binaries fuzzers tools kernel-tests replay lint check test test-kube image test-image fuzz demo deps format install clean help
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(CMD_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(NETNS_SRC) $(GUEST_SRC) \
 	$(TOOL_SRC) tests/fuzz/replay_main.c))
