@@ -87,7 +87,7 @@ static void settle(struct election *e, struct inst *i, bool resume, uint64_t now
 	}
 }
 
-static void build_advert(struct inst *i)
+void election_build_advert(struct inst *i)
 {
 	const struct election_conf *conf = i->conf;
 
@@ -100,8 +100,14 @@ static void build_advert(struct inst *i)
 		memcpy(i->advert.auth, conf->auth, VRRP_AUTH_LEN);
 	}
 	memcpy(i->advert.addrs, conf->addrs, sizeof(i->advert.addrs));
-	if (conf->vrrp.family == AF_INET6 && addr_is_set(&i->shared_link_local))
+	if (conf->vrrp.family != AF_INET6)
+		return;
+	if (addr_is_set(&i->shared_link_local))
 		i->advert.addrs[0] = i->shared_link_local;
+	if (i->lists_no_link_local) {
+		memcpy(i->advert.addrs, conf->vips, sizeof(conf->vips));
+		i->advert.n_addrs = conf->n_vips;
+	}
 }
 
 static bool same_identity(const struct election_conf *a, const struct election_conf *b)
@@ -149,7 +155,7 @@ static struct inst *make(struct election *e, struct election_conf *conf)
 	i->conf = conf;
 	i->next_ns = NEVER;
 	vrrp_init(&i->v);
-	build_advert(i);
+	election_build_advert(i);
 	election_port_link(i->port, i);
 	election_heap_add(e, i);
 	idx = find_idx(e, conf->vip_id);
@@ -224,7 +230,7 @@ static void change_in_place(struct election *e, struct inst *i, struct election_
 		i->old_period_until_ns = now_ns + OLD_PERIOD_NS;
 	}
 	i->conf = conf;
-	build_advert(i);
+	election_build_advert(i);
 	if (i->v.state != VRRP_INIT)
 		put(e, i, (struct vrrp_event){.type = VRRP_EV_RECONF, .now_ns = now_ns});
 	/* Other addresses are announced as soon as switchover has them: it is told of them by control. */
@@ -262,7 +268,8 @@ static void change_identity(struct election *e, struct inst *i, struct election_
 	i->port = port;
 	election_port_link(port, i);
 	i->shared_link_local = (struct addr){0};
-	build_advert(i);
+	i->lists_no_link_local = false;
+	election_build_advert(i);
 	i->csum = VRRP_CSUM_PSEUDO;
 	i->old_period_until_ns = 0;
 	memset(i->seen, 0, sizeof(i->seen));

@@ -79,6 +79,7 @@ struct inst {
 	struct vrrp_advert advert; /* as we send it */
 	enum vrrp_checksum csum;
 	struct addr shared_link_local; /* listed first by others who share it; unset: our own is */
+	bool lists_no_link_local; /* as others do */
 	uint64_t old_period_ns, old_period_until_ns; /* v2: the period before, still valid */
 	struct seen seen[SEEN_MAX];
 	size_t seen_idx;
@@ -167,6 +168,8 @@ void election_frames_flush(struct election *e, uint64_t now_ns);
 void election_done(struct election *e, const struct switchover_done *done, uint64_t now_ns);
 
 /* election_conf.c */
+/* The advert as configuration and the others' habits want it. */
+void election_build_advert(struct inst *i);
 struct inst *election_find(const struct election *e, uint32_t vip_id);
 void election_cmd(struct election *e, const struct election_cmd *cmd, uint64_t now_ns);
 /* Tries again what sockets kept from running. */

@@ -170,39 +170,20 @@ static void mirror_checksum(struct election *e, struct inst *i, enum vrrp_checks
 
 /*
  * The link-local address that IPv6 adverts list first is the virtual router's (RFC 9568 s. 5.2.9). Ours is the
- * interface's own, and so is that of our fellows; but where others share one, of which their adverts do not come,
- * we list that too: keepalived up to 2.3.2 drops adverts with another list than its own.
+ * interface's own, and so is that of our fellows. keepalived lists what it is configured with, one address on all
+ * routers or none, and up to 2.3.2 drops adverts with another list than its own: then we list what it does.
  */
 static void mirror_link_local(struct inst *i, const struct vrrp_advert *a,
 			      const struct addr *source)
 {
 	const struct addr *first = &a->addrs[0];
+	bool has_first = addr_is_link_local(first);
 
-	if (i->conf->vrrp.family != AF_INET6 || a->n_addrs != i->conf->n_addrs || i->is_shadow ||
-	    !addr_is_link_local(first) || addr_eq(first, source))
+	if (i->conf->vrrp.family != AF_INET6 || (has_first && addr_eq(first, source)))
 		return;
-	i->shared_link_local = *first;
-	i->advert.addrs[0] = *first;
-}
-
-/*
- * keepalived drops adverts whose list is not its own, and in IPv6 it lists what it is configured with: the virtual
- * router's link-local address, or none. Our list then begins as its list does. A router that lists the address it
- * sends from (RFC 9568 s. 5.2.9, as vipd does) has no need of that.
- */
-static void mirror_list(struct inst *i, const struct vrrp_advert *a, const struct addr *source)
-{
-	const struct election_conf *conf = i->conf;
-	bool has_first = a->n_addrs > 0 && addr_is_link_local(&a->addrs[0]);
-	size_t n = 0;
-
-	if (conf->vrrp.family != AF_INET6 || (has_first && addr_eq(&a->addrs[0], source)))
-		return;
-	if (has_first)
-		i->advert.addrs[n++] = a->addrs[0];
-	for (size_t k = 0; k < conf->n_vips; k++)
-		i->advert.addrs[n++] = conf->vips[k];
-	i->advert.n_addrs = n;
+	i->lists_no_link_local = !has_first;
+	i->shared_link_local = has_first ? *first : (struct addr){0};
+	election_build_advert(i);
 }
 
 static void accept_advert(struct election *e, struct inst *i, const struct vrrp_advert *a,
@@ -217,7 +198,6 @@ static void accept_advert(struct election *e, struct inst *i, const struct vrrp_
 	i->counters.received++;
 	election_count(e, i, now_ns);
 	mirror_checksum(e, i, csum, source, now_ns);
-	mirror_list(i, a, source);
 	if (!same_addrs(i, a)) {
 		i->counters.addr_mismatch++;
 		tell_conflict(e, i, VRRP_RX_OK, source, now_ns);

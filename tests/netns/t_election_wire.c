@@ -151,15 +151,15 @@ static void pump_ear_v6(int ear, struct addr *ret)
 	}
 }
 
-/* The form of IPv6 adverts too: where others list a link-local address that they share, so do we. */
+/* The form of IPv6 adverts too: where others list a link-local address that they share, or none, so do we. */
 static void the_shared_link_local_address_is_listed(void **state)
 {
-	const struct vrrp_advert advert = {.version = 3,
-					   .vrid = 51,
-					   .priority = 250,
-					   .period_ns = 100 * NS_PER_MS,
-					   .n_addrs = 2,
-					   .addrs = {ip("fe80::50"), ip("fd09::100")}};
+	struct vrrp_advert advert = {.version = 3,
+				     .vrid = 51,
+				     .priority = 250,
+				     .period_ns = 100 * NS_PER_MS,
+				     .n_addrs = 2,
+				     .addrs = {ip("fe80::50"), ip("fd09::100")}};
 	struct addr src = ip("fe80::12"), dst = l2_vrrp_group(AF_INET6), first = {0};
 	uint8_t buf[VRRP_PACKET_MAX];
 	struct l2_vrrp_out out = {.msg = buf, .src = src, .dst = dst};
@@ -175,16 +175,20 @@ static void the_shared_link_local_address_is_listed(void **state)
 	rx = l2_vrrp_rx_socket(AF_INET6, pair.ifindex[1], "vb", &err);
 	tx = l2_vrrp_tx_socket(AF_INET6, pair.ifindex[1], "vb", &err);
 	assert_true(rx >= 0 && tx >= 0);
-	for (int shared = 0; shared < 2; shared++) {
-		struct addr want = shared ? advert.addrs[0] : a.conf.vrrp.source;
-
-		if (shared) {
-			out.len = vrrp_advert_emit(&advert, &src, &dst, VRRP_CSUM_PSEUDO, buf,
-						   sizeof(buf));
-			assert_int_equal(l2_vrrp_send(tx, AF_INET6, pair.ifindex[1], &out, 1), 1);
-			until(a.state == VRRP_BACKUP);
+	until((pump_ear_v6(rx, &first), addr_eq(&first, &a.conf.vrrp.source)));
+	for (int none = 0; none < 2; none++) {
+		if (none) {
+			advert.addrs[0] = advert.addrs[1];
+			advert.n_addrs = 1;
 		}
-		until((pump_ear_v6(rx, &first), addr_eq(&first, &want)));
+		out.len = vrrp_advert_emit(&advert, &src, &dst, VRRP_CSUM_PSEUDO, buf, sizeof(buf));
+		assert_int_equal(l2_vrrp_send(tx, AF_INET6, pair.ifindex[1], &out, 1), 1);
+		until(a.state == VRRP_BACKUP);
+		/* And a change of something else does not undo it. */
+		a.conf.vrrp.preempt_delay_ns++;
+		command(&a, ELECTION_SET);
+		until((pump_ear_v6(rx, &first), addr_eq(&first, &advert.addrs[0])));
+		until(a.state == VRRP_ACTIVE);
 	}
 	assert_int_equal(a.counters.addr_mismatch, 0);
 }
