@@ -14,9 +14,12 @@ done
 step "planned moves through all nodes"
 lab_hold outside client $SSH 22 -n 12 -q 4
 lab_hold onnode node03 $SSH 22 -n 6 -q 2
+# Connections reach the other nodes' tables within 2 s.
+sleep 4
 expect "node01 stops" lab_agent_stop node01
 move_to node02 5
 balanced client node01 node02 node03
+sleep 4
 expect "node02 stops" lab_agent_stop node02
 move_to node03 5
 balanced client node01 node02 node03

@@ -15,8 +15,11 @@ OTHER=fd00:44::121
 for n in node01 node02; do
 	lab_server6 $n 22 -e
 	lab_manifests $n "$LAB_TOP"/tests/guest/manifests/ipv6/*.yaml
-	lab_agent_start $n
 done
+# The first one to start is active; their deadlines are milliseconds apart.
+lab_agent_start node01
+wait_for 40 "node01 has programmed its kernel" lab_weight_is 1 node01 $VIP 22 fd00:44::51
+lab_agent_start node02
 everywhere()
 {
 	for vip in $VIP $OTHER; do
