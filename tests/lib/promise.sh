@@ -38,6 +38,12 @@ promise_nodes()
 	done
 }
 
+# promise_takes_part NODE: it runs every VIP, as backup or as active node.
+promise_takes_part()
+{
+	lab_json "$1" '[.virtualIPs[].role] | length > 0 and all(. == "Backup" or . == "Active")'
+}
+
 # --- the clock of captures and of `ip -ts`: microseconds
 
 promise_now_us()
@@ -82,4 +88,46 @@ promise_capture()
 	promise_filter=$3
 	lab_background "$1" sw tcpdump -i "e-$2" -Q in -n -e -tt -l --immediate-mode "$promise_filter"
 	within 10 grep -q 'listening on' "$LAB/$1.out" || fail "tcpdump does not listen"
+}
+
+# --- lateness of adverts, as the agent itself counts it
+
+# promise_lateness NODE NAME: the buckets' counts of that VIP, one line.
+promise_lateness()
+{
+	lab_json "$1" ".virtualIPs[] | select(.name == \"$2\") | .adverts.lateness |
+		[.\"100us\", .\"300us\", .\"1ms\", .\"3ms\", .\"10ms\", .\"30ms\", .\"100ms\", .more] | join(\" \")"
+}
+
+# promise_late BEFORE AFTER PERCENT: the bound in microseconds under which that percentage of the adverts between two
+# such lines was late; 999999 for more than the last bound.
+promise_late()
+{
+	printf '%s\n%s\n' "$1" "$2" | awk -v percent="$3" '
+		NR == 1 { for (i = 1; i <= 8; i++) before[i] = $i }
+		NR == 2 {
+			split("100 300 1000 3000 10000 30000 100000 999999", bound, " ")
+			for (i = 1; i <= 8; i++) all += $i - before[i]
+			for (i = 1; i <= 8; i++) {
+				sum += $i - before[i]
+				if (sum >= all * percent / 100) { print bound[i]; exit }
+			}
+		}'
+}
+
+# promise_late_text BEFORE AFTER: "500 adverts, late by at most: p50 0.1 ms, ..."
+promise_late_text()
+{
+	printf '%s\n%s\n' "$1" "$2" | awk '
+		NR == 1 { for (i = 1; i <= 8; i++) before[i] = $i }
+		NR == 2 { for (i = 1; i <= 8; i++) all += $i - before[i]; printf "%d adverts, late by at most:", all }'
+	for promise_p in 50 90 99 99.9 100; do
+		printf ' p%s %s ms' $promise_p "$(promise_ms "$(promise_late "$1" "$2" $promise_p)")"
+	done
+}
+
+# promise_role_changes NODE: of all VIPs together, as the log tells them.
+promise_role_changes()
+{
+	grep -c '"Role changed"' "$LAB/$1.log"
 }

@@ -32,7 +32,7 @@ frozen()
 		lab_agent_start $n
 		[ $n = node02 ] || wait_for 20 "node01 is active" lab_only_active node01 $VIP
 	done
-	wait_for 20 "node02 is backup" lab_takes_part node02
+	wait_for 20 "node02 is backup" promise_takes_part node02
 	promise_watch node01 node02
 	promise_capture said node01 'vrrp or arp'
 	wait_for 5 "node01 speaks" speaks
