@@ -131,3 +131,34 @@ promise_role_changes()
 {
 	grep -c '"Role changed"' "$LAB/$1.log"
 }
+
+# --- lateness of adverts, as a capture shows it
+
+# promise_beat FILE PERIOD_MS [FROM_US TO_US]: of the adverts in tcpdump's lines, how far each is from the beat of its virtual
+# router (the median of its adverts), as "N adverts, off the beat by: p50 .. ms ...". The worst in microseconds is in
+# $LAB/beat.worst, that of a percentage P in $LAB/beat.P.
+promise_beat()
+{
+	awk -v period="$2" -v from="${3:-0}" -v to="${4:-9e18}" '
+		/Advertisement/ && $1 * 1000000 >= from && $1 * 1000000 <= to {
+			for (i = 1; i < NF; i++) if ($i == "vrid") id = $(i + 1) + 0
+			at = $1 * 1000000
+			if (!(id in first)) first[id] = at
+			k = int((at - first[id]) / (period * 1000) + 0.5)
+			printf "%d %.0f\n", id, at - first[id] - k * period * 1000
+		}' "$1" | sort -k1,1n -k2,2n | awk '
+		function flush(   m, i) {
+			m = dev[int((n + 1) / 2)]
+			for (i = 1; i <= n; i++) printf "%.0f\n", (dev[i] > m ? dev[i] - m : m - dev[i])
+			n = 0
+		}
+		$1 != id { flush(); id = $1 }
+		{ dev[++n] = $2 }
+		END { flush() }' | sort -n >"$LAB/beat"
+	promise_n=$(wc -l <"$LAB/beat")
+	printf '%s adverts, off the beat by:' "$promise_n"
+	for promise_p in 50 90 99 99.9 100; do
+		awk -v n="$promise_n" -v p=$promise_p 'NR >= n * p / 100 { print; exit }' "$LAB/beat" >"$LAB/beat.$promise_p"
+		printf ' p%s %s ms' $promise_p "$(promise_ms "$(cat "$LAB/beat.$promise_p")")"
+	done
+}
