@@ -124,7 +124,7 @@ test:
 ## test-kube: the tests with a real Kubernetes API server; builds it first (once; needs Go >= 1.25)
 test-kube:
 	$(Q)hack/deps build test
-	$(Q)$(MAKE) -j$(JOBS) --no-print-directory all
+	$(Q)$(MAKE) -j$(JOBS) --no-print-directory all tools
 	$(Q)tests/kube/build >/dev/null
 	$(Q)tests/run kube
 

@@ -10,7 +10,7 @@
 #	kube_node node01 192.168.44.51	# a Node that is ready; nothing runs there
 #	kube_agent node01		# a pod vipd-node01 of service account vipd-system/vipd on it; then
 #	kube_token vipd-node01 60	# a token bound to that pod, good for 60 s, signed with the server's key
-#	kube_stop_apiserver; kube_start_apiserver
+#	kube_stop_apiserver; kube_start_apiserver; kube_compact
 #
 # KUBE_ADDRESS (default 127.0.0.1) is where the API server listens. KEEP=DIR keeps the logs. Every wait is
 # bounded; everything that runs is ended by its process id.
@@ -192,36 +192,51 @@ kube_start()
 	kube_within 90 kubectl -n default get serviceaccount default || kube_fail "kube-controller-manager does not work"
 }
 
-# KUBE_FLAGS: more flags, separated by blanks.
+# kube_start_apiserver [NAME PORT]: another one than kube-apiserver at KUBE_API_PORT. KUBE_FLAGS: more flags,
+# separated by blanks.
+# shellcheck disable=SC2120 # not everybody needs two
 kube_start_apiserver()
 {
 	# shellcheck disable=SC2086 # flags
-	kube_run kube-apiserver kube-apiserver --etcd-servers="http://127.0.0.1:$KUBE_ETCD_PORT" \
-		--bind-address="$KUBE_ADDRESS" --secure-port="$KUBE_API_PORT" --endpoint-reconciler-type=none \
+	kube_run "${1:-kube-apiserver}" kube-apiserver --etcd-servers="http://127.0.0.1:$KUBE_ETCD_PORT" \
+		--bind-address="$KUBE_ADDRESS" --secure-port="${2:-$KUBE_API_PORT}" --endpoint-reconciler-type=none \
 		--advertise-address="$KUBE_ADDRESS" \
 		--tls-cert-file="$KUBE/apiserver.crt" --tls-private-key-file="$KUBE/apiserver.key" \
 		--client-ca-file="$KUBE/ca.crt" --authorization-mode=Node,RBAC --allow-privileged=true \
 		--service-cluster-ip-range=10.96.0.0/16 --service-account-issuer="$KUBE_ISSUER" \
 		--service-account-key-file="$KUBE/sa.pub" --service-account-signing-key-file="$KUBE/sa.key" \
 		--profiling=false ${KUBE_FLAGS-}
-	kube_within 120 kube_ready || kube_fail "kube-apiserver does not start"
+	kube_within 120 kube_ready "${2:-$KUBE_API_PORT}" || kube_fail "kube-apiserver does not start"
 }
 
 kube_ready()
 {
-	kube_curl -m 5 -f "$KUBE_URL/readyz"
+	kube_curl -m 5 -f "https://$KUBE_ADDRESS:$1/readyz"
 }
 
+# kube_stop_apiserver [SIGNAL [NAME]]. Not TERM by default: it would wait for every watch to end.
 kube_stop_apiserver()
 {
-	kube_end kube-apiserver "${1:-TERM}"
+	kube_end "${2:-kube-apiserver}" "${1:-KILL}"
+}
+
+# kube_compact: etcd forgets every version of the past, so the server cannot go on with any older watch.
+kube_compact()
+{
+	kube_etcd=http://127.0.0.1:$KUBE_ETCD_PORT/v3/kv
+	kube_revision=$(curl -fsS -m 10 "$kube_etcd/range" -d '{"key": "AA=="}' | jq -r .header.revision) &&
+		curl -fsS -m 30 "$kube_etcd/compaction" -d "{\"revision\": \"$kube_revision\", \"physical\": true}" >/dev/null
 }
 
 kube_stop()
 {
-	kube_end kube-controller-manager
-	# Not TERM: it would wait for every watch to end.
-	kube_end kube-apiserver KILL
+	for kube_each in "$KUBE"/*.pid; do
+		kube_each=${kube_each##*/}
+		case $kube_each in
+		'*.pid' | etcd.pid) ;;
+		*) kube_end "${kube_each%.pid}" KILL ;;
+		esac
+	done
 	kube_end etcd KILL
 }
 
@@ -230,7 +245,7 @@ kube_cleanup()
 	trap - EXIT
 	kube_stop
 	if [ -n "${KEEP-}" ]; then
-		mkdir -p "$KEEP" && cp "$KUBE"/*.log "$KEEP/" 2>/dev/null
+		mkdir -p "$KEEP" && cp "$KUBE"/*.log "$KUBE"/*.out "$KEEP/" 2>/dev/null
 	fi
 	rm -rf "$KUBE"
 }
