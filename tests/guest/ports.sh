@@ -1,6 +1,6 @@
 #!/bin/sh
 # What a port can say: UDP, weights, persistence, schedulers, PreferSameNode, HTTP checks; several addresses and
-# ports in one object; a real server that is no node's business of ours stays untouched.
+# ports in one object.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"
 lab_need_agent
