@@ -92,6 +92,7 @@ struct control_vip {
 	struct election_conf *sent; /* copy of the last configuration pushed; NULL: none */
 	struct plan_role role_sent;
 	bool has_role;
+	bool role_again; /* switchover's ring was full: give it once more */
 	uint32_t generation;
 
 	enum vrrp_state state;

@@ -49,7 +49,7 @@ void control_vip_free(struct control *c, struct control_vip *v)
 	free(v);
 }
 
-static void to_election(struct control *c, enum election_cmd_type type, uint32_t id,
+static bool to_election(struct control *c, enum election_cmd_type type, uint32_t id,
 			struct election_conf *conf)
 {
 	const struct election_cmd cmd = {.type = type, .vip_id = id, .conf = conf};
@@ -59,10 +59,12 @@ static void to_election(struct control *c, enum election_cmd_type type, uint32_t
 			  KV_UINT("refused", ring_refused(c->to_election)));
 		free(conf);
 		c->dirty = true;
+		return false;
 	}
+	return true;
 }
 
-static void to_switch(struct control *c, enum switchover_cmd_type type, uint32_t id,
+static bool to_switch(struct control *c, enum switchover_cmd_type type, uint32_t id,
 		      struct plan_role *role)
 {
 	const struct switchover_cmd cmd = {.type = type, .vip_id = id, .role = role};
@@ -74,7 +76,9 @@ static void to_switch(struct control *c, enum switchover_cmd_type type, uint32_t
 			plan_role_done(role);
 		free(role);
 		c->dirty = true;
+		return false;
 	}
+	return true;
 }
 
 /* ---- configurations out ---- */
@@ -192,7 +196,11 @@ static int send_conf(struct control *c, struct control_vip *v, const struct plan
 	free(v->sent);
 	v->sent = copy;
 	conf->generation = ++v->generation;
-	to_election(c, ELECTION_SET, v->id, conf);
+	if (!to_election(c, ELECTION_SET, v->id, conf)) {
+		free(v->sent);
+		v->sent = NULL;
+		return 0; /* tried again at the next turn */
+	}
 	v->in_election = true;
 	v->removing = false;
 	return 0;
@@ -210,7 +218,7 @@ static int send_role(struct control *c, struct control_vip *v, size_t idx,
 
 	if (r == 0)
 		r = plan_role_want(c->plan, idx, facts, control_verdict, c, &kept);
-	if (r < 0 || (v->has_role && plan_role_eq(role, &v->role_sent))) {
+	if (r < 0 || (v->has_role && !v->role_again && plan_role_eq(role, &v->role_sent))) {
 		plan_role_done(role);
 		plan_role_done(&kept);
 		free(role);
@@ -220,7 +228,7 @@ static int send_role(struct control *c, struct control_vip *v, size_t idx,
 		plan_role_done(&v->role_sent);
 	v->role_sent = kept;
 	v->has_role = true;
-	to_switch(c, SWITCHOVER_SET, v->id, role);
+	v->role_again = !to_switch(c, SWITCHOVER_SET, v->id, role);
 	return 0;
 }
 
@@ -270,8 +278,7 @@ static void maybe_hand_over(struct control *c, struct control_vip *v, const stru
 void control_vip_leave(struct control *c, struct control_vip *v)
 {
 	if (v->in_election && !v->removing) {
-		v->removing = true;
-		to_election(c, ELECTION_REMOVE, v->id, NULL);
+		v->removing = to_election(c, ELECTION_REMOVE, v->id, NULL);
 		free(v->sent);
 		v->sent = NULL;
 	} else if (!v->in_election && v->has_role) {
