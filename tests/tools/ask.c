@@ -8,13 +8,19 @@
  *   ask --watch [-t 2000] [-i 50] [-p PIDFILE] [-o FILE] ADDRESS PORT
  *	until SIGTERM, a new connection every i ms, not waiting for the earlier ones. The line ends with
  *	"silence=MS": the longest time without an answer.
- *   ask --hold [-n 1] [-i 100] [-q QUIET] [-w NAME] [-t 20000] [-p PIDFILE] [-o FILE] ADDRESS PORT
+ *   ask --hold [-n 1] [-i 100] [-l SLOW] [-q QUIET] [-z] [-w NAME] [-t 20000] [-p PIDFILE] [-o FILE]
+ *	ADDRESS PORT
  *	n connections to a server that echoes, kept until SIGTERM: each sends a line every i ms, the last
- *	QUIET of them only at the start and at the end. At the end every one sends a last line and has t ms
- *	for the answer. Prints who serves how many, "failed" (never connected), "lost" and "quiet-lost"
- *	(reset, closed or mute at the end) and "silence=MS": the longest time that a line waited for its
- *	answer. Exit status 1 if any failed or was lost. -w NAME keeps connections to that server only. At
- *	SIGUSR1 it writes the report as it stands, where "lost" is who has waited for more than a second.
+ *	QUIET of them only at the start and at the end (-z: only at the end, so that their third packet is
+ *	the last one before that), and SLOW of the others every 3 s. At the end every one sends a last line
+ *	and has t ms for the answer. Prints who serves how many, "failed" (never connected), "lost" and
+ *	"quiet-lost" (reset, closed or mute at the end), "silence=MS": the longest time that a line waited
+ *	for its answer, and both for each server ("lost-NAME" only if there are any). Exit status 1 if any
+ *	failed or was lost. -w NAME keeps connections to that server only. At SIGUSR1 it writes the report
+ *	as it stands, where "lost" is who has waited for more than a second. -u: flows of datagrams.
+ *
+ * SIGUSR2 to the last two: a report as it stands, and a new beginning: silence and the counts of --watch start
+ * again, and what --watch began before counts no more.
  *
  * With -p it goes to the background once it has begun (--hold: once all connections stand).
  */
@@ -37,6 +43,7 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define MAX_NAMES 64
 #define MAX_CONNS 4096
+#define SLOW_MS 3000
 
 enum outcome {
 	OUT_ANSWERED,
@@ -51,8 +58,8 @@ static const char *const outcome_names[OUT_N] = {"answered", "refused",     "res
 						 "timeout",  "unreachable", "other"};
 
 struct options {
-	unsigned int n, timeout_ms, interval_ms, quiet;
-	bool udp, watch, hold, sequence;
+	unsigned int n, timeout_ms, interval_ms, quiet, slow;
+	bool udp, watch, hold, sequence, mute;
 	const char *pidfile, *report, *want;
 	struct addrinfo *to, *source;
 };
@@ -63,6 +70,7 @@ struct conn {
 	uint64_t begun_ns; /* of the connection */
 	uint64_t waiting_since_ns; /* of the oldest line without its answer; 0: none */
 	uint64_t next_line_ns;
+	uint64_t silence_ns; /* the longest wait */
 	unsigned int n_sent, n_answered; /* lines */
 	char name[64];
 	size_t name_len;
@@ -76,11 +84,14 @@ struct tally {
 
 static volatile sig_atomic_t stopping;
 static volatile sig_atomic_t reporting;
+static volatile sig_atomic_t renewing; /* a report, then a new beginning */
 
 static void on_signal(int sig)
 {
 	if (sig == SIGUSR1)
 		reporting = 1;
+	else if (sig == SIGUSR2)
+		renewing = 1;
 	else
 		stopping = 1;
 }
@@ -276,6 +287,15 @@ static int run_ask(const struct options *o)
 	return tally_failed(&t) > 0;
 }
 
+static void watch_report(const struct options *o, const struct tally *t, uint64_t silence)
+{
+	FILE *f = report_open(o);
+	tally_print_names(t, f);
+	tally_print_failed(t, f);
+	fprintf(f, " silence=%llu\n", (unsigned long long)(silence / NS_PER_MS));
+	report_close(o, f);
+}
+
 static int run_watch(const struct options *o)
 {
 	static struct conn conns[MAX_CONNS];
@@ -285,9 +305,18 @@ static int run_watch(const struct options *o)
 	uint64_t next = now_ns();
 	uint64_t last_answer = next;
 	uint64_t silence = 0;
+	uint64_t epoch = 0;
 
 	while (!stopping) {
 		uint64_t now = now_ns();
+		if (renewing) {
+			renewing = 0;
+			watch_report(o, &t,
+				     now - last_answer > silence ? now - last_answer : silence);
+			memset(&t, 0, sizeof t);
+			epoch = last_answer = now;
+			silence = 0;
+		}
 		if (now >= next && n < MAX_CONNS) {
 			int r = conn_begin(&conns[n], o, now);
 			if (r < 0)
@@ -311,8 +340,10 @@ static int run_watch(const struct options *o)
 				r = -ETIMEDOUT;
 			if (r == 0)
 				continue;
-			t.outcomes[r < 0 ? outcome_of(-r) : OUT_ANSWERED]++;
-			if (r > 0) {
+			bool counts = conns[i].begun_ns >= epoch;
+			if (counts)
+				t.outcomes[r < 0 ? outcome_of(-r) : OUT_ANSWERED]++;
+			if (r > 0 && counts) {
 				tally_name(&t, conns[i].name);
 				if (now - last_answer > silence)
 					silence = now - last_answer;
@@ -325,30 +356,29 @@ static int run_watch(const struct options *o)
 	/* A silence that has not ended counts as well. */
 	if (now_ns() - last_answer > silence)
 		silence = now_ns() - last_answer;
-	FILE *f = report_open(o);
-	tally_print_names(&t, f);
-	tally_print_failed(&t, f);
-	fprintf(f, " silence=%llu\n", (unsigned long long)(silence / NS_PER_MS));
-	report_close(o, f);
+	watch_report(o, &t, silence);
 	return tally_failed(&t) > 0;
 }
 
-static void hold_send_line(struct conn *c, uint64_t now)
+static void hold_send_line(struct conn *c, uint64_t now, bool udp)
 {
 	char line[32];
 	int len = snprintf(line, sizeof line, "%07u\n", ++c->n_sent);
-	if (send(c->fd, line, (size_t)len, MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+	if (send(c->fd, line, (size_t)len, MSG_NOSIGNAL) < 0 && errno != EAGAIN && !udp)
 		c->dead = true;
 	if (c->waiting_since_ns == 0)
 		c->waiting_since_ns = now;
 }
 
-/* Lines are eight bytes each way; the answer to the oldest one that waits ends or renews the wait. */
-static void hold_read(struct conn *c, uint64_t now, uint64_t interval_ns, uint64_t *silence)
+/*
+ * Lines are eight bytes each way; the answer to the oldest one that waits ends or renews the wait. A datagram
+ * may be lost without an end of its flow: any answer ends the wait.
+ */
+static void hold_read(struct conn *c, uint64_t now, uint64_t interval_ns, bool udp)
 {
 	char buf[4096];
 	ssize_t n = recv(c->fd, buf, sizeof buf, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && (errno == EAGAIN || errno == EINTR || udp))
 		return;
 	if (n <= 0) {
 		c->dead = true;
@@ -356,10 +386,12 @@ static void hold_read(struct conn *c, uint64_t now, uint64_t interval_ns, uint64
 	}
 	for (ssize_t i = 0; i < n; i++)
 		c->n_answered += buf[i] == '\n';
+	if (udp)
+		c->n_answered = c->n_sent;
 	if (c->waiting_since_ns == 0)
 		return;
-	if (now - c->waiting_since_ns > *silence)
-		*silence = now - c->waiting_since_ns;
+	if (now - c->waiting_since_ns > c->silence_ns)
+		c->silence_ns = now - c->waiting_since_ns;
 	if (c->n_answered >= c->n_sent) {
 		c->waiting_since_ns = 0;
 	} else {
@@ -400,7 +432,8 @@ static void hold_open(struct conn *conns, const struct options *o, struct tally 
 		t->outcomes[OUT_ANSWERED]++;
 		tally_name(t, conns[i].name);
 		/* The second packet of data makes a connection one that is worth telling others of. */
-		hold_send_line(&conns[i], now_ns());
+		if (!o->mute || i < o->n - o->quiet)
+			hold_send_line(&conns[i], now_ns(), o->udp);
 	}
 }
 
@@ -414,34 +447,61 @@ static bool hold_is_over(const struct conn *conns, unsigned int n)
 	return true;
 }
 
+struct hold_server { /* what its connections have come to */
+	unsigned int lost;
+	uint64_t silence_ns;
+};
+
 /* Who has waited for longer than `patience` is lost. */
 static bool hold_report(const struct options *o, FILE *f, const struct conn *conns,
-			const struct tally *t, uint64_t patience, uint64_t silence)
+			const struct tally *t, uint64_t patience)
 {
 	uint64_t now = now_ns();
 	unsigned int lost[2] = {0};
+	struct hold_server servers[MAX_NAMES] = {0};
+	uint64_t silence = 0;
 	for (unsigned int i = 0; i < o->n; i++) {
 		const struct conn *c = &conns[i];
 		if (c->fd < 0)
 			continue;
+		struct hold_server *s = servers;
+		while (strcmp(t->names[s - servers], c->name) != 0)
+			s++;
 		uint64_t waited = c->waiting_since_ns != 0 ? now - c->waiting_since_ns : 0;
+		if (c->dead || waited > patience) {
+			lost[i >= o->n - o->quiet]++;
+			s->lost++;
+		}
+		if (waited < c->silence_ns || c->dead)
+			waited = c->silence_ns;
+		if (waited > s->silence_ns)
+			s->silence_ns = waited;
 		if (waited > silence)
 			silence = waited;
-		if (c->dead || waited > patience)
-			lost[i >= o->n - o->quiet]++;
 	}
 	tally_print_names(t, f);
 	tally_print_failed(t, f);
-	fprintf(f, " lost=%u quiet-lost=%u silence=%llu\n", lost[0], lost[1],
+	fprintf(f, " lost=%u quiet-lost=%u silence=%llu", lost[0], lost[1],
 		(unsigned long long)(silence / NS_PER_MS));
+	for (unsigned int i = 0; i < t->n_names; i++) {
+		if (servers[i].lost > 0)
+			fprintf(f, " lost-%s=%u", t->names[i], servers[i].lost);
+		fprintf(f, " silence-%s=%llu", t->names[i],
+			(unsigned long long)(servers[i].silence_ns / NS_PER_MS));
+	}
+	fprintf(f, "\n");
 	return tally_failed(t) == 0 && lost[0] == 0 && lost[1] == 0;
+}
+
+static uint64_t hold_interval_ns(const struct options *o, unsigned int i)
+{
+	bool slow = i < o->n - o->quiet && i >= o->n - o->quiet - o->slow;
+	return (slow ? SLOW_MS : o->interval_ms) * NS_PER_MS;
 }
 
 static int run_hold(const struct options *o, struct conn *conns, const struct tally *t)
 {
 	static struct pollfd fds[MAX_CONNS];
-	uint64_t interval_ns = o->interval_ms * NS_PER_MS;
-	uint64_t silence = 0;
 	uint64_t deadline = 0;
 
 	for (;;) {
@@ -450,11 +510,13 @@ static int run_hold(const struct options *o, struct conn *conns, const struct ta
 			deadline = now + o->timeout_ms * NS_PER_MS;
 		if (deadline != 0 && (now > deadline || hold_is_over(conns, o->n)))
 			break;
-		if (reporting) {
-			reporting = 0;
+		if (reporting || renewing) {
 			FILE *f = report_open(o);
-			hold_report(o, f, conns, t, 1000 * NS_PER_MS, silence);
+			hold_report(o, f, conns, t, 1000 * NS_PER_MS);
 			report_close(o, f);
+			for (unsigned int i = 0; renewing && i < o->n; i++)
+				conns[i].silence_ns = 0;
+			reporting = renewing = 0;
 		}
 		uint64_t wake = now + 100 * NS_PER_MS;
 		for (unsigned int i = 0; i < o->n; i++) {
@@ -464,11 +526,11 @@ static int run_hold(const struct options *o, struct conn *conns, const struct ta
 				continue;
 			if (deadline != 0 && !c->last_line) {
 				c->last_line = true;
-				hold_send_line(c, now);
+				hold_send_line(c, now, o->udp);
 			} else if (deadline == 0 && i < o->n - o->quiet) {
 				if (now >= c->next_line_ns) {
-					hold_send_line(c, now);
-					c->next_line_ns = now + interval_ns;
+					hold_send_line(c, now, o->udp);
+					c->next_line_ns = now + hold_interval_ns(o, i);
 				}
 				if (c->next_line_ns < wake)
 					wake = c->next_line_ns;
@@ -480,11 +542,11 @@ static int run_hold(const struct options *o, struct conn *conns, const struct ta
 		now = now_ns();
 		for (unsigned int i = 0; i < o->n; i++) {
 			if (fds[i].revents)
-				hold_read(&conns[i], now, interval_ns, &silence);
+				hold_read(&conns[i], now, hold_interval_ns(o, i), o->udp);
 		}
 	}
 	FILE *f = report_open(o);
-	bool good = hold_report(o, f, conns, t, 0, silence);
+	bool good = hold_report(o, f, conns, t, 0);
 	report_close(o, f);
 	return !good;
 }
@@ -543,7 +605,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 	int c;
 	*o = (struct options){.n = 1};
 	bool has_interval = false;
-	while ((c = getopt_long(argc, argv, "n:t:i:q:b:w:sup:o:", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "n:t:i:l:q:b:w:suzp:o:", longs, NULL)) != -1) {
 		if (c == 'n')
 			o->n = number(optarg);
 		else if (c == 't')
@@ -552,6 +614,10 @@ static void parse_options(int argc, char **argv, struct options *o)
 			o->interval_ms = number(optarg), has_interval = true;
 		else if (c == 'q')
 			o->quiet = number(optarg);
+		else if (c == 'l')
+			o->slow = number(optarg);
+		else if (c == 'z')
+			o->mute = true;
 		else if (c == 'b')
 			source = optarg;
 		else if (c == 'w')
@@ -571,10 +637,12 @@ static void parse_options(int argc, char **argv, struct options *o)
 		else
 			exit(2);
 	}
-	if (argc - optind != 2 || o->n == 0 || o->n > MAX_CONNS || o->quiet > o->n) {
-		fprintf(stderr, "usage: ask [--watch | --hold] [-n N] [-t MS] [-i MS] [-q QUIET] "
-				"[-b SOURCE] "
-				"[-u] [-s] [-p PIDFILE] [-o FILE] ADDRESS PORT\n");
+	if (argc - optind != 2 || o->n == 0 || o->n > MAX_CONNS || o->quiet > o->n ||
+	    o->slow > o->n - o->quiet) {
+		fprintf(stderr,
+			"usage: ask [--watch | --hold] [-n N] [-t MS] [-i MS] [-l SLOW] [-q QUIET] "
+			"[-z] [-b SOURCE] [-w NAME] "
+			"[-u] [-s] [-p PIDFILE] [-o FILE] ADDRESS PORT\n");
 		exit(2);
 	}
 	if (o->timeout_ms == 0)
@@ -595,6 +663,7 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGUSR1, &sa, NULL);
+	sigaction(SIGUSR2, &sa, NULL);
 
 	if (o.hold)
 		hold_open(conns, &o, &held);

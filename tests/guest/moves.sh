@@ -1,0 +1,57 @@
+#!/bin/sh
+# timeout: 900
+# Ten moves of every kind under load: not one connection to a real server that stays up is lost. The settings
+# directory is not writable.
+. "$(dirname "$0")/../lib/lab.sh"
+lab_enter "$@"
+. "$(dirname "$0")/../lib/load.sh"
+load_lab
+load_agents
+
+# Those connections whose two ends stay up all the time.
+reboot_node01()
+{
+	lab_cable node01 down
+	lab_agent_kill node01
+	load_servers_kill node01
+	lab_in node01 ipvsadm -C
+	lab_in node01 ipvsadm --stop-daemon master
+	lab_in node01 ipvsadm --stop-daemon backup
+	lab_in node01 nft flush ruleset
+	for vip in $VIP $VIP6; do
+		ip -n node01 route del local $vip dev lo table local
+		ip -n node01 address del $vip dev eth0 2>/dev/null
+	done
+	lab_masquerade node01
+}
+
+node01_comes_back()
+{
+	load_servers node01
+	lab_cable node01 up
+	load_agent node01
+}
+
+step "the load"
+load_begin
+# The lag of connection synchronisation is 2 s at most.
+sleep 3
+
+step "ten moves"
+move "1 SIGTERM" node02 5 lab_agent_stop node01
+move "2 preemption" node01 30 load_agent node01
+move "3 a higher priority for node02" node02 10 load_manifests 100 200 98
+move "4 a lower one again" node01 10 load_manifests 100 99 98
+move "5 SIGKILL" node02 10 lab_agent_kill node01
+move "6 start after SIGKILL" node01 30 load_agent node01
+SERVING="node02 node03" NEW_MAY_FAIL=yes move "7 node01's cable is pulled" node02 10 lab_cable node01 down
+move "8 the cable is back" node01 40 lab_cable node01 up
+step "node01 is about to be rebooted: its own clients end"
+for name in node01 pod01; do
+	kept $name
+	LOADS=$(printf '%s\n' $LOADS | grep -vx $name)
+done
+export SERVING="node02 node03"
+NEW_MAY_FAIL=yes move "9 node01 is rebooted" node02 10 reboot_node01
+move "10 node01 is back" node01 40 node01_comes_back
+load_end

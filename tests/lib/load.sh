@@ -1,0 +1,253 @@
+# shellcheck shell=sh
+# load.sh: the lab of the promises. Three nodes with pods, one VIP with a port for each way to schedule, and
+# the load that must survive everything. After lab.sh and lab_enter:
+#
+#	load_lab		# nodes, pods, daemons bound to the nodes' addresses only, manifests
+#	load_agents [OPTION]...	# agents on all nodes; returns once node01 is active and all are healthy
+#	load_begin		# kept connections and a stream of new ones
+#	move "text" node02 10 COMMAND...	# a move: node02 alone has the address within 10 s; prints the silence
+#	load_end		# ends the load; nothing may be lost
+#
+# LONG=1 in the environment has the full numbers, which an emulated machine with two processors cannot carry in
+# reasonable time: the tests print the numbers that they use.
+LONG=${LONG:-}
+VIP=192.168.44.130
+VIP6=fd00:44::130
+SETTINGS=/mnt
+NODES="node01 node02 node03"
+ADVERT_MS=${ADVERT_MS:-500}
+PREEMPTION_DELAY_MS=${PREEMPTION_DELAY_MS:-15000}
+
+# number SHORT LONG: one of them.
+number()
+{
+	if [ -n "$LONG" ]; then echo "$2"; else echo "$1"; fi
+}
+
+# load_vip PRIORITY01 PRIORITY02 PRIORITY03: the manifest, both families.
+load_vip()
+{
+	for family in 4 6; do
+		vip=$VIP id=130
+		[ $family = 4 ] || vip=$VIP6 id=131
+		cat <<-YAML
+			---
+			apiVersion: vipd.io/v1alpha1
+			kind: VirtualIP
+			metadata: {name: web$family}
+			spec:
+			  addresses: ["$vip"]
+			  interface: eth0
+			  vrrp:
+			    virtualRouterID: $id
+			    advertisementPeriodMilliseconds: $ADVERT_MS
+			    preemptionDelayMilliseconds: $PREEMPTION_DELAY_MS
+			    priorities:
+			    - {nodeName: node01, priority: $1}
+			    - {nodeName: node02, priority: $2}
+			    - {nodeName: node03, priority: $3}
+			  ports:
+			${LOAD_PORTS:-$(load_ports)}
+		YAML
+	done
+}
+
+load_ports()
+{
+	cat <<-YAML
+		  - {name: mh, port: 80, scheduler: mh, healthCheck: {tcpSocket: {}}}
+		  - {name: rr, port: 81, scheduler: rr, healthCheck: {tcpSocket: {}}}
+		  - {name: wlc, port: 82, scheduler: wlc, healthCheck: {tcpSocket: {}}}
+		  - {name: persistent, port: 83, scheduler: rr, persistenceSeconds: 300, healthCheck: {tcpSocket: {}}}
+		  - {name: udp, port: 53, protocol: UDP, scheduler: rr, healthCheck: {tcpSocket: {port: 80}}}
+	YAML
+}
+
+# load_manifests PRIORITY01 PRIORITY02 PRIORITY03: the same everywhere.
+load_manifests()
+{
+	for n in $NODES; do
+		load_vip "$@" | lab_manifest "$n" vip.yaml
+	done
+}
+
+load_servers()
+{
+	for port in 80 81 82 83; do
+		lab_server "$1" $port -e
+		lab_server6 "$1" $port -e
+	done
+	lab_server "$1" 53 -u
+	lab_server6 "$1" 53 -u
+}
+
+load_servers_kill()
+{
+	for file in "$LAB/$1".[0-9]*.pid; do
+		kill -9 "$(cat "$file")"
+		rm "$file"
+	done
+}
+
+load_lab()
+{
+	lab_need_agent
+	lab_need_ipvs
+	lab_init
+	# shellcheck disable=SC2086 # a list of names
+	lab_node $NODES
+	lab_client client 200
+	for n in $NODES; do
+		lab_pod "$n" "pod0$(lab_number "$n")"
+		load_servers "$n"
+		# shellcheck disable=SC2086
+		lab_nodes_yaml $NODES | lab_manifest "$n" nodes.yaml
+	done
+	load_manifests 100 99 98
+	# What a container has: settings that can be read.
+	mount --bind /proc/sys/net/ipv4/vs $SETTINGS
+	mount -o remount,ro,bind $SETTINGS
+}
+
+# load_agent NODE: with the options of load_agents.
+load_agent()
+{
+	# shellcheck disable=SC2086 # words
+	lab_agent_start "$1" $LOAD_OPTIONS
+}
+
+load_agents()
+{
+	LOAD_OPTIONS=${*:---ipvs-sysctl-dir $SETTINGS}
+	load_agent node01
+	wait_for 40 "node01 has programmed its kernel" load_healthy node01
+	load_agent node02
+	load_agent node03
+	wait_for 30 "node01 is active" load_active node01
+	for n in $NODES; do
+		wait_for 30 "$n: all real servers passed their check" load_healthy "$n"
+	done
+}
+
+load_active()
+{
+	lab_only_active "$1" $VIP && lab_only_active "$1" $VIP6
+}
+
+# All real servers of all ports have weight 1.
+load_healthy()
+{
+	[ "$(ip netns exec "$1" ipvsadm -Sn | awk -v a="$VIP:" -v b="[$VIP6]:" '
+		$1 == "-a" && (index($3, a) == 1 || index($3, b) == 1) {
+			n++
+			for (i = 6; i < NF; i++) if ($i == "-w" && $(i + 1) == 1) good++
+		}
+		END { print (n > 0 && n == good && n % 3 == 0) ? "yes" : "no" }')" = yes ]
+}
+
+# load NAME NAMESPACE ADDRESS PORT N [OPTION]...: a third busy, a third slow, a third silent from the third
+# packet on.
+load()
+{
+	name=$1 ns=$2 to=$3 port=$4 n=$5
+	shift 5
+	lab_hold "$name" "$ns" "$to" "$port" -n "$n" -i "$(number 500 200)" -l $((n / 3)) -q $((n / 3)) -z -t 60000 "$@"
+	LOADS="${LOADS-} $name"
+}
+
+load_begin()
+{
+	n=$(number 20 50)
+	load outside client $VIP 80 "$(number 90 200)"
+	load outside6 client $VIP6 80 "$(number 30 200)"
+	load rr client $VIP 81 "$(number 15 60)"
+	load wlc client $VIP 82 "$(number 15 60)"
+	load persistent client $VIP 83 "$(number 15 60)"
+	for k in 1 2 3; do
+		load "node0$k" "node0$k" $VIP 80 "$n"
+		load "pod0$k" "pod0$k" $VIP 80 "$n"
+	done
+	load node02-6 node02 $VIP6 80 "$n"
+	load pod02-6 pod02 $VIP6 80 "$n"
+	lab_hold udp client $VIP 53 -u -n 6 -i 500
+	lab_watch new client $VIP 80 -i "$(number 50 20)" -t 10000
+	note "kept:$(for name in $LOADS; do printf ' %s' "$name"; done); new: $(number 20 50) a second"
+}
+
+# renew NAME: the report as it stands in $report; silence and counts start again.
+renew()
+{
+	rm -f "$LAB/$1.out"
+	kill -USR2 "$(cat "$LAB/$1.pid")"
+	within 10 [ -e "$LAB/$1.out" ] || fail "no report of $1"
+	report=$(cat "$LAB/$1.out")
+}
+
+# field_or KEY LINE: the number, or 0.
+worst()
+{
+	most=0
+	for name in "$@"; do
+		renew "$name"
+		for s in ${SERVING:-$NODES}; do
+			ms=$(field "silence-$s" "$report")
+			[ "$ms" -le "$most" ] || most=$ms
+		done
+		reports="$reports
+$name: $report"
+	done
+}
+
+# move TEXT NODE SECONDS COMMAND...: SERVING holds the nodes whose real servers can be reached all the time.
+move()
+{
+	text=$1 target=$2 limit=$3
+	shift 3
+	reports=
+	# shellcheck disable=SC2086 # names
+	worst $LOADS udp
+	renew new
+	"$@"
+	wait_for "$limit" "$text: $target has the addresses" load_active "$target"
+	# What was tried during the move succeeds with its next try.
+	sleep 3
+	reports=
+	renew new
+	new=$report
+	# shellcheck disable=SC2086
+	worst $LOADS
+	tcp=$most
+	worst udp
+	note "$text: longest silence of kept connections $tcp ms, of UDP $most ms; new ones: $new"
+	for s in ${SERVING:-$NODES}; do
+		for name in $LOADS; do
+			line=$(printf '%s\n' "$reports" | grep "^$name: ")
+			[ "$(field "lost-$s" "$line")" = 0 ] || fail "$text: lost: $line"
+		done
+	done
+	[ -n "${NEW_MAY_FAIL-}" ] || [ "$(field failed "$new")" = 0 ] || fail "$text: new connections failed"
+}
+
+# load_end: the end of the load.
+load_end()
+{
+	report=$(lab_report new)
+	note "new: $report"
+	kept $LOADS udp
+}
+
+# kept NAME...: the end of these; connections to the nodes in SERVING are all there.
+kept()
+{
+	for name in "$@"; do
+		kill "$(cat "$LAB/$name.pid")"
+	done
+	for name in "$@"; do
+		report=$(lab_report "$name")
+		[ "$(field failed "$report")" = 0 ] || fail "$name: never connected: $report"
+		for s in ${SERVING:-$NODES}; do
+			[ "$(field "lost-$s" "$report")" = 0 ] || fail "$name: lost: $report"
+		done
+		note "$name: $report"
+	done
+}
