@@ -96,6 +96,17 @@ static void on_success(struct health *h, const struct health_conf *conf, uint64_
 	decide(h, HEALTH_HEALTHY, now_ns, ret);
 }
 
+/*
+ * The time-out that raised the doubt is taken off the wait for the next probe: it began up to a period
+ * after the death, and so the last of failure_threshold time-outs ends no later than as many periods after.
+ */
+static void hurry(struct health *h, const struct health_conf *conf)
+{
+	uint64_t ahead_ns = conf->timeout_ns < conf->period_ns ? conf->timeout_ns : conf->period_ns;
+
+	h->due_ns = h->due_ns > ahead_ns ? h->due_ns - ahead_ns : 1;
+}
+
 static void on_failure(struct health *h, const struct health_conf *conf,
 		       const struct health_event *ev, struct health_out *ret)
 {
@@ -105,6 +116,8 @@ static void on_failure(struct health *h, const struct health_conf *conf,
 	h->successes = 0;
 	h->failures = count_up(h->failures);
 	h->timeouts = ev->timed_out ? count_up(h->timeouts) : 0;
+	if (ev->timed_out && h->verdict == HEALTH_HEALTHY && h->failures == 1)
+		hurry(h, conf);
 	if (first || h->failures >= conf->failure_threshold)
 		decide(h, HEALTH_UNHEALTHY, ev->now_ns, ret);
 	/* whatever answers, a refusal too, comes from a node that is there */

@@ -66,7 +66,10 @@ struct health_out {
 /*
  * The first result of all decides at once; the thresholds count from then on. Probes are due every
  * period_ns from when the last one was due, never two at a time: one that outlasts the period is
- * followed at once by the next. While a probe is under way next_ns is 0: its end comes as a RESULT.
+ * followed at once by the next. The probe after a healthy server's first time-out is due timeout_ns
+ * earlier: a dead node is out within failure_threshold periods of its death, or one period and
+ * failure_threshold time-outs if that is more. While a probe is under way next_ns is 0: its end comes
+ * as a RESULT.
  */
 void health_init(struct health *h);
 void health_step(struct health *h, const struct health_conf *conf, const struct health_event *ev,

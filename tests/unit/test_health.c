@@ -247,6 +247,44 @@ static void test_probe_longer_than_period(void **state)
 	assert_int_equal(h.next_ns, T0 + conf.timeout_ns);
 }
 
+/* A server that dies just after a good check: out within max(threshold x period, period + threshold x timeout). */
+static void test_dead_within_threshold_periods(void **state)
+{
+	static const struct {
+		uint64_t period_ms, timeout_ms, threshold, want_ms;
+	} rows[] = {
+		{2000, 1000, 2, 4000},   {2000, 1000, 3, 6000},    {100, 50, 2, 200},
+		{100, 100, 2, 300},      {100, 1000, 2, 2100},     {2000, 1000, 1, 3000},
+		{10000, 1000, 2, 20000}, {10000, 10000, 2, 30000}, {2000, 1, 5, 10000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct health_conf conf = {.period_ns = rows[i].period_ms * MS,
+					   .timeout_ns = rows[i].timeout_ms * MS,
+					   .failure_threshold = (uint32_t)rows[i].threshold,
+					   .success_threshold = 1};
+		struct health_event timer = {.type = HEALTH_EV_TIMER, .now_ns = T0};
+		struct health_event result = {.type = HEALTH_EV_RESULT, .now_ns = T0, .good = true};
+		struct health h;
+
+		health_init(&h);
+		step(&h, &conf, (struct health_event){.type = HEALTH_EV_START, .now_ns = T0});
+		step(&h, &conf, timer);
+		step(&h, &conf, result);
+		while (h.verdict == HEALTH_HEALTHY) {
+			timer.now_ns = h.next_ns;
+			step(&h, &conf, timer);
+			result = (struct health_event){.type = HEALTH_EV_RESULT,
+						       .now_ns = timer.now_ns + conf.timeout_ns,
+						       .timed_out = true};
+			step(&h, &conf, result);
+		}
+		assert_int_equal((result.now_ns - T0) / MS, rows[i].want_ms);
+		assert_true(h.gone);
+	}
+}
+
 static void test_suspect_probes_at_once(void **state)
 {
 	struct health h;
@@ -335,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_first_probe_is_spread),
 		cmocka_unit_test(test_schedule_is_absolute),
 		cmocka_unit_test(test_probe_longer_than_period),
+		cmocka_unit_test(test_dead_within_threshold_periods),
 		cmocka_unit_test(test_suspect_probes_at_once),
 		cmocka_unit_test(test_reconf),
 	};
