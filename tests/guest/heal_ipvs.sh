@@ -1,0 +1,90 @@
+#!/bin/sh
+# timeout: 300
+# IPVS emptied behind vipd's back, and by a program that deletes the service every second: put back within a
+# second, counted, logged once per cause; kept connections go on.
+. "$(dirname "$0")/../lib/lab.sh"
+lab_enter "$@"
+. "$(dirname "$0")/../lib/load.sh"
+export NODES="node01 node02"
+load_ports()
+{
+	cat <<-YAML
+		  - {name: mh, port: 80, healthCheck: {tcpSocket: {}}}
+		  - {name: rr, port: 81, scheduler: rr, healthCheck: {tcpSocket: {}}}
+	YAML
+}
+load_lab
+load_agents
+load outside client $VIP 80 12
+load rr client $VIP6 81 12
+load pod01 pod01 $VIP 80 12
+sleep 3
+
+# repaired MILLISECONDS: within so long, and what reading the state took, all is there again.
+repaired()
+{
+	t0=$(lab_now_ms)
+	until load_healthy node01 && lab_in node01 ipvsadm -Sn | grep -q "^-A -f"; do
+		[ $(($(lab_now_ms) - t0)) -lt 10000 ] || fail "not put back"
+	done
+	took=$(($(lab_now_ms) - t0))
+	[ $took -le "$1" ] || fail "put back after $took ms"
+}
+
+repairs()
+{
+	lab_json node01 .kernel.repairs.total
+}
+
+step "ipvsadm -C"
+before=$(repairs)
+for i in 1 2 3; do
+	lab_in node01 ipvsadm -C
+	repaired 1300
+	note "$i: put back after $took ms"
+done
+sleep 1
+note "repairs counted: $(($(repairs) - before))"
+expect "each service and each real server" [ "$(repairs)" -ge $((before + 3 * 6)) ]
+# shellcheck disable=SC2086 # names
+for name in $LOADS; do
+	renew "$name"
+	note "$name: $report"
+	[ "$(field lost "$report")" = 0 ] || fail "lost: $name: $report"
+done
+
+step "the sync daemons are stopped"
+daemons()
+{
+	[ "$(ip netns exec node01 ipvsadm -L --daemon | grep -c 'sync daemon')" = 2 ]
+}
+expect "both ran" daemons
+lab_in node01 ipvsadm --stop-daemon master
+lab_in node01 ipvsadm --stop-daemon backup
+wait_for 3 "both run again" daemons
+
+step "a program deletes the service every second"
+lines=$(wc -l <"$LAB/node01.log")
+before=$(repairs)
+worst_ms=0
+rounds=$(number 10 60)
+i=0
+while [ $i -lt "$rounds" ]; do
+	i=$((i + 1))
+	lab_in node01 ipvsadm -D -t $VIP:80
+	repaired 1300
+	[ $took -le $worst_ms ] || worst_ms=$took
+	sleep 0.5
+done
+logged=$(tail -n +$((lines + 1)) "$LAB/node01.log" | wc -l)
+counted=$(($(repairs) - before))
+note "$rounds times: put back after at most $worst_ms ms; counted $counted, logged $logged lines"
+tail -n +$((lines + 1)) "$LAB/node01.log" | cut -c1-200 | head -5
+expect "counted" [ $counted -ge "$rounds" ]
+expect "not logged once per repair" [ "$logged" -lt $((rounds / 2)) ]
+lab_watch new client $VIP 80 -i 50 -t 5000
+sleep 2
+report=$(lab_report new)
+expect "new connections succeed: $report" [ "$(field failed "$report")" = 0 ]
+# shellcheck disable=SC2086
+kept $LOADS

@@ -1,0 +1,67 @@
+#!/bin/sh
+# timeout: 600
+# The agents of all nodes are replaced one after the other under load: nothing is lost, every VIP moves at most
+# twice. Once as it is in a container, with IPVS time-outs so short that connections age between the moves; and
+# once with settings that may be written and mh alone, where a connection may be of any age.
+. "$(dirname "$0")/../lib/lab.sh"
+lab_enter "$@"
+. "$(dirname "$0")/../lib/load.sh"
+load_lab
+
+moves()
+{
+	lab_json "$1" '[.virtualIPs[] | (.adverts.becameActive // 0)] | max'
+}
+
+# The kernel forgets a connection $1 seconds after its last packet, unless it is told again.
+replace_agents()
+{
+	seen=0
+	for n in node01 node02 node03; do
+		was=$(lab_active $VIP)
+		expect "$n: exit status 0" lab_agent_stop $n
+		sleep 0.3
+		load_agent $n
+		wait_for 20 "$n takes part again" load_healthy $n
+		wait_for 30 "one node has the addresses" load_one_active
+		# A connection that ages is one that its director has not told the others of in the meantime.
+		sleep "$1"
+		now=$(lab_active $VIP)
+		[ "$was" = "$now" ] || seen=$((seen + 1))
+		note "$n has a new agent; active: $was, then $now"
+	done
+}
+
+load_one_active()
+{
+	case "$(lab_active $VIP)/$(lab_active $VIP6)" in
+	node0[1-3]/node0[1-3]) ;;
+	*) return 1 ;;
+	esac
+}
+
+step "replaced one after the other; established connections are forgotten after 12 s without a packet"
+load_agents --ipvs-sysctl-dir $SETTINGS --ipvs-tcp-timeout 12
+# Nothing silent here: that would end by itself.
+n=$(number 20 100)
+for port in 80 81 82; do
+	lab_hold "out$port" client $VIP $port -n "$n" -i "$(number 500 200)" -l $((n / 2)) -t 60000
+	lab_hold "out6-$port" client $VIP6 $port -n "$n" -i "$(number 500 200)" -l $((n / 2)) -t 60000
+	LOADS="${LOADS-} out$port out6-$port"
+done
+for k in 1 2 3; do
+	lab_hold "node0$k" node0$k $VIP 80 -n "$n" -i 1000 -l $((n / 2)) -t 60000
+	lab_hold "pod0$k" pod0$k $VIP6 80 -n "$n" -i 1000 -l $((n / 2)) -t 60000
+	LOADS="$LOADS node0$k pod0$k"
+done
+lab_watch new client $VIP 80 -i 50 -t 10000
+sleep 3
+replace_agents 14
+expect "moved at most twice: $seen" [ $seen -le 2 ]
+# The one that is preferred may still be listening.
+wait_for 40 "node01 is active in the end" load_active node01
+report=$(lab_report new)
+note "new: $report"
+[ "$(field failed "$report")" = 0 ] || fail "new connections failed: $report"
+# shellcheck disable=SC2086 # names
+kept $LOADS
