@@ -86,6 +86,7 @@ struct control_vip {
 	char name[API_NAME_MAX];
 	bool in_election, removing;
 	bool adopted; /* its address was on the interface when it was first planned */
+	bool settled; /* switchover has carried out an order */
 	bool handover_sent;
 	uint64_t
 		born_ns; /* no first advert within a second of this, unless all peers are resolved */

@@ -172,6 +172,7 @@ static void on_note(struct control *c, const struct switchover_note *note, uint6
 	switch (note->type) {
 	case SWITCHOVER_NOTE_DONE:
 		v->switch_active = note->active;
+		v->settled = true;
 		log_info(note->active ? "Addresses were taken" : "Addresses were given up",
 			 KV_STR("virtualIP", v->name),
 			 KV_STR("took", mono_span_text(note->took_ns, span, sizeof(span))));

@@ -376,18 +376,22 @@ void control_roles_check(struct control *c, const struct plan_elem *elems, size_
 	{
 		const struct plan_vip *pv = control_plan_of(c, v);
 		bool active = v->state == VRRP_ACTIVE && v->switch_active;
+		/* what an earlier agent left stays until the first order */
+		bool standby =
+			v->state != VRRP_ACTIVE && !v->switch_active && (v->settled || !v->adopted);
 		bool addresses = true, rules = true;
 
 		/* just after a role change the pieces are still moving */
 		if (!v->has_role || !pv || now_ns - v->since_ns < 300 * NS_PER_MS ||
 		    v->state == VRRP_RELEASING)
 			continue;
-		for (size_t a = 0; active && a < pv->vip->n_addresses; a++)
-			addresses &= on_interface(link_of(c, pv->ifindex), &pv->vip->addresses[a]);
+		for (size_t a = 0; (active || standby) && a < pv->vip->n_addresses; a++)
+			addresses &= active ==
+				     on_interface(link_of(c, pv->ifindex), &pv->vip->addresses[a]);
 		if (elems && active)
 			rules = elems_there(v->role_sent.answer, v->role_sent.n_answer, elems,
 					    n_elems);
-		else if (elems && !v->switch_active)
+		else if (elems && standby)
 			rules = elems_there(v->role_sent.redirect, v->role_sent.n_redirect, elems,
 					    n_elems);
 		if (!addresses)
