@@ -38,6 +38,7 @@ int kube_new(struct loop *l, struct kube_config *config, const char *user_agent,
 	if (!k)
 		return verr_set(reterr, ENOMEM, "out of memory");
 	k->loop = l;
+	TAILQ_INIT(&k->reflectors);
 	k->report = report;
 	k->user = user;
 	k->user_agent = strdup(user_agent);

@@ -68,10 +68,12 @@ static void note_answer(struct kube_http *h, const struct kube_transfer *t, uint
 
 	k->stats.contact_ns = now_ns;
 	k->stats.n_answers[class > 0 && class < 6 ? class : 0]++;
-	if (k->is_away)
-		kube_report(k, LOG_LEVEL_INFO, "API server %s answers again",
-			    k->config->servers[t->server_idx]);
+	if (!k->is_away)
+		return;
 	k->is_away = false;
+	kube_report(k, LOG_LEVEL_INFO, "API server %s answers again",
+		    k->config->servers[t->server_idx]);
+	kube_reflectors_back(k, now_ns);
 }
 
 static void note_away(struct kube_http *h, const struct kube_transfer *t,

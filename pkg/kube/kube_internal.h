@@ -2,6 +2,8 @@
 #ifndef VIPD_KUBE_INTERNAL_H
 #define VIPD_KUBE_INTERNAL_H
 
+#include <sys/queue.h>
+
 #include "kube/kube.h"
 
 /* ---- back-off (core): as client-go's reflector, with kube-rs' way to forget ---- */
@@ -112,6 +114,7 @@ enum kube_reflect_state {
 enum kube_reflect_ev_type {
 	KUBE_EV_START,
 	KUBE_EV_TIMER, /* the deadline, or any other time */
+	KUBE_EV_BACK, /* servers that did not answer do so again: somebody has found out */
 	KUBE_EV_LIST_PAGE, /* good as a whole and delivered; version, has_more */
 	KUBE_EV_LIST_FAILED, /* fail, retry_after_ns */
 	KUBE_EV_WATCH_OPEN, /* 200, the stream begins */
@@ -161,6 +164,8 @@ struct kube_reflect {
 	bool is_open; /* the watch's stream has begun */
 	bool has_bookmark; /* seen on this watch: so they come every minute */
 	bool wakes_to_watch; /* what the sleep is followed by: a watch, else a list */
+	bool is_cut_off; /* sleeping because no server answered */
+	uint32_t n_busy; /* delays in a row that a server asked for */
 	uint64_t n_heard; /* events of this watch */
 	uint64_t listed_ns, watched_ns, opened_ns, heard_ns, wake_ns;
 };
@@ -343,6 +348,7 @@ struct kube {
 	kube_report_fn report;
 	void *user;
 	struct kube_http *http;
+	TAILQ_HEAD(, kube_reflector) reflectors;
 	size_t server_idx; /* of the one in use */
 	struct kube_stats stats;
 	bool is_away; /* no server answers, and that has been reported */
@@ -351,5 +357,7 @@ struct kube {
 void kube_report(struct kube *k, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 uint32_t kube_dice(void);
+/* Wakes those that sleep because no server answered. */
+void kube_reflectors_back(struct kube *k, uint64_t now_ns);
 
 #endif

@@ -3,7 +3,7 @@
  * An answer is checked as a whole before any of it is believed, and believed before the core is told: so
  * nothing is swept that a list has named, and no version is passed that was not delivered.
  */
-#include "kube/kube_internal.h"
+#include "kube/kube_reflector.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,149 +16,6 @@
 #define WATCH_MIN_S 300u
 #define WATCH_SPREAD_S 300u
 #define WATCH_GRACE_S 10u
-
-struct kube_reflector {
-	struct kube *k;
-	char *path, *kind, *list_kind, *field_selector, *label_selector;
-	char *origin; /* the path with its selector, for people */
-	object_sink_fn sink;
-	void *user;
-	struct kube_reflect core;
-	struct loop_source *timer;
-	struct kube_transfer *transfer; /* NULL: none is under way */
-	struct kube_splitter splitter;
-	struct kube_store *store;
-	uint64_t round; /* of lists */
-	char *token; /* of the next page */
-	bool is_bad; /* OBJECT_BAD is out */
-	bool is_reported; /* a refusal is, and the end of it is not */
-	int reported_status;
-	struct kube_reflector_stats stats;
-	char problem[KUBE_PROBLEM_MAX];
-};
-
-/* ---- to the sink ---- */
-
-static void emit(const struct kube_reflector *r, enum object_event_type type,
-		 const struct kube_meta *m, const json_t *object)
-{
-	const struct object_event ev = {
-		.type = type,
-		.kind = m ? r->kind : NULL,
-		.namespace_ = m ? m->namespace_ : NULL,
-		.name = m ? m->name : NULL,
-		.object = object,
-		.origin = r->origin,
-		.problem = type == OBJECT_BAD ? r->problem : NULL,
-	};
-
-	r->sink(r->user, &ev);
-}
-
-static int emit_set(struct kube_reflector *r, json_t *object, const char *api_version)
-{
-	struct kube_meta m;
-	enum kube_news news;
-	int err = kube_meta_read(object, false, &m);
-
-	if (err == 0)
-		err = kube_store_put(r->store, &m, r->round, &news);
-	if (err < 0 || news == KUBE_NEWS_NONE)
-		return err;
-	if (news == KUBE_NEWS_REPLACED)
-		emit(r, OBJECT_GONE, &m, NULL);
-	/* The server leaves them out of the items of built-in lists. */
-	if (!json_object_get(object, "kind"))
-		(void)json_object_set_new(object, "kind", json_string(r->kind));
-	if (!json_object_get(object, "apiVersion"))
-		(void)json_object_set_new(object, "apiVersion", json_string(api_version));
-	emit(r, OBJECT_SET, &m, object);
-	return 0;
-}
-
-static int emit_gone(struct kube_reflector *r, const struct kube_meta *m)
-{
-	bool was_known = false;
-	int err = kube_store_remove(r->store, m, &was_known);
-
-	if (err == 0 && was_known)
-		emit(r, OBJECT_GONE, m, NULL);
-	return err;
-}
-
-static void on_swept(void *user, const char *namespace_, const char *name)
-{
-	const struct kube_meta m = {.namespace_ = namespace_, .name = name};
-
-	emit(user, OBJECT_GONE, &m, NULL);
-}
-
-/* ---- what is wrong, and that it is over ---- */
-
-/* The server says something of the resource, not of itself or of us. */
-static bool is_refusal(const struct kube_status *s)
-{
-	return s->fail != KUBE_FAIL_EXPIRED && s->fail != KUBE_FAIL_BUSY && s->code >= 400 &&
-	       s->code < 500 && s->code != 401;
-}
-
-/* What is reported each time that it changes: statuses of 4xx and 5xx, and answers that make no sense. */
-static void note_problem(struct kube_reflector *r, int status, bool is_bad)
-{
-	r->stats.n_errors++;
-	r->stats.status = status;
-	if (!r->is_reported || r->reported_status != status)
-		kube_report(r->k, LOG_LEVEL_WARNING, "%s of %s failed: %s",
-			    r->core.state == KUBE_REFLECT_WATCHING ? "Watch" : "List", r->origin,
-			    r->problem);
-	if (is_bad && (!r->is_bad || r->reported_status != status))
-		emit(r, OBJECT_BAD, NULL, NULL);
-	r->is_bad = r->is_bad || is_bad;
-	r->is_reported = true;
-	r->reported_status = status;
-}
-
-static void note_good(struct kube_reflector *r)
-{
-	r->problem[0] = '\0';
-	if (r->is_reported)
-		kube_report(r->k, LOG_LEVEL_INFO, "Watch of %s works again", r->origin);
-	if (r->is_bad)
-		emit(r, OBJECT_GOOD, NULL, NULL);
-	r->is_reported = r->is_bad = false;
-}
-
-/* Also what the core is to be told of it. */
-static enum kube_fail fail_of_result(struct kube_reflector *r, const struct kube_result *result,
-				     uint64_t *ret_retry_after_ns)
-{
-	json_auto_t *body = NULL;
-	struct kube_status s = {.message = "", .reason = ""};
-
-	*ret_retry_after_ns = 0;
-	if (result->fail != KUBE_FAIL_NONE) {
-		(void)kube_result_text(result, &s, r->problem, sizeof(r->problem));
-		r->stats.n_errors++;
-		r->stats.status = 0;
-		return result->fail;
-	}
-	body = json_loadb(result->body, result->len, JSON_ALLOW_NUL, NULL);
-	kube_status_read(result->status, body, result->retry_after_ns, &s);
-	(void)kube_result_text(result, &s, r->problem, sizeof(r->problem));
-	*ret_retry_after_ns = s.retry_after_ns;
-	if (s.fail == KUBE_FAIL_EXPIRED || s.fail == KUBE_FAIL_AHEAD)
-		r->stats.n_errors++; /* part of the protocol */
-	else
-		note_problem(r, result->status, is_refusal(&s));
-	return s.fail;
-}
-
-static enum kube_fail fail_bad(struct kube_reflector *r, const char *text)
-{
-	(void)snprintf(r->problem, sizeof(r->problem), "%s", text);
-	note_problem(r, 0, false);
-	return KUBE_FAIL_BAD;
-}
 
 /* ---- the core's wishes ---- */
 
@@ -226,11 +83,6 @@ static int start_watch(struct kube_reflector *r, const char *version)
 		     (timeout_s + WATCH_GRACE_S) * NS_PER_S);
 }
 
-static void sweep(struct kube_reflector *r)
-{
-	kube_store_sweep(r->store, r->round, on_swept, r);
-}
-
 /* 0, or -ENOMEM if a request could not be started. */
 static int perform(struct kube_reflector *r, const struct kube_reflect_out *out)
 {
@@ -239,10 +91,10 @@ static int perform(struct kube_reflector *r, const struct kube_reflect_out *out)
 		r->transfer = NULL;
 	}
 	if (out->acts & KUBE_ACT_SWEEP)
-		sweep(r);
+		kube_deliver_sweep(r);
 	if (out->acts & KUBE_ACT_SYNCED) {
 		r->stats.is_synced = true;
-		emit(r, OBJECT_SYNCED, NULL, NULL);
+		kube_deliver(r, OBJECT_SYNCED, NULL, NULL);
 	}
 	(void)loop_timer_set(r->timer, out->deadline_ns);
 	if (out->acts & KUBE_ACT_LIST) {
@@ -292,6 +144,16 @@ static int on_timer(void *user, uint64_t now_ns)
 	return 0;
 }
 
+void kube_reflectors_back(struct kube *k, uint64_t now_ns)
+{
+	struct kube_reflector *r;
+
+	TAILQ_FOREACH(r, &k->reflectors, in_all)
+	{
+		step(r, (struct kube_reflect_ev){.type = KUBE_EV_BACK, .now_ns = now_ns});
+	}
+}
+
 /* ---- lists ---- */
 
 static const char *text_of(const json_t *object, const char *key)
@@ -299,49 +161,6 @@ static const char *text_of(const json_t *object, const char *key)
 	const char *text = json_string_value(json_object_get(object, key));
 
 	return text ? text : "";
-}
-
-/* NULL: it is the list that was asked for, complete and with items that are what they should be. */
-static const char *list_problem(const struct kube_reflector *r, const json_t *list)
-{
-	const json_t *items = json_object_get(list, "items");
-	const char *version = text_of(json_object_get(list, "metadata"), "resourceVersion");
-	const json_t *item;
-	size_t i;
-
-	if (!json_is_object(list))
-		return "the list is not JSON";
-	if (strcmp(text_of(list, "kind"), r->list_kind) != 0)
-		return "the list is of another kind";
-	if (!version[0] || strlen(version) >= KUBE_VERSION_MAX)
-		return "the list has no resourceVersion";
-	if (!json_is_array(items) && !json_is_null(items))
-		return "the list has no items";
-	json_array_foreach(items, i, item)
-	{
-		struct kube_meta m;
-
-		if (kube_meta_read(item, false, &m) < 0)
-			return "an item of the list has no name, uid or resourceVersion";
-		if (m.kind[0] && strcmp(m.kind, r->kind) != 0)
-			return "an item of the list is of another kind";
-	}
-	return NULL;
-}
-
-static int deliver_page(struct kube_reflector *r, const json_t *list)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(json_object_get(list, "items"), i, item)
-	{
-		int err = emit_set(r, item, text_of(list, "apiVersion"));
-
-		if (err < 0)
-			return err;
-	}
-	return 0;
 }
 
 static int keep_token(struct kube_reflector *r, const json_t *list)
@@ -361,18 +180,18 @@ static void on_list_done(void *user, const struct kube_result *result, uint64_t 
 
 	r->transfer = NULL;
 	if (result->fail != KUBE_FAIL_NONE || result->status != 200) {
-		ev.fail = fail_of_result(r, result, &ev.retry_after_ns);
+		ev.fail = kube_note_result(r, result, &ev.retry_after_ns);
 		step(r, ev);
 		return;
 	}
 	list = json_loadb(result->body, result->len, JSON_ALLOW_NUL, NULL);
 
-	const char *problem = list_problem(r, list);
+	const char *problem = kube_list_problem(r, list);
 
-	if (!problem && (deliver_page(r, list) < 0 || keep_token(r, list) < 0))
+	if (!problem && (kube_deliver_page(r, list) < 0 || keep_token(r, list) < 0))
 		problem = "out of memory";
 	if (problem) {
-		ev.fail = fail_bad(r, problem);
+		ev.fail = kube_note_bad(r, problem);
 		step(r, ev);
 		return;
 	}
@@ -415,7 +234,7 @@ static int on_error_event(const struct feeding *f, const json_t *status)
 	if (s.fail == KUBE_FAIL_EXPIRED || s.fail == KUBE_FAIL_BUSY)
 		r->stats.n_errors++;
 	else
-		note_problem(r, s.code, false);
+		kube_note_problem(r, s.code, false);
 	return watch_broken(f, s.fail, s.retry_after_ns);
 }
 
@@ -425,10 +244,10 @@ static int on_change(const struct feeding *f, const struct kube_watch_event *e)
 	int err;
 
 	if (e->type == KUBE_WATCH_DELETED)
-		err = emit_gone(r, &e->meta);
+		err = kube_deliver_gone(r, &e->meta);
 	else
-		err = emit_set(r, e->object, "");
-	return err < 0 ? watch_broken(f, fail_bad(r, "out of memory"), 0) : 0;
+		err = kube_deliver_set(r, e->object, "");
+	return err < 0 ? watch_broken(f, kube_note_bad(r, "out of memory"), 0) : 0;
 }
 
 static int on_event(void *user, const char *bytes, size_t len)
@@ -440,7 +259,8 @@ static int on_event(void *user, const char *bytes, size_t len)
 	struct kube_watch_event e;
 
 	if (!json || kube_watch_event_read(json, &e) < 0)
-		return watch_broken(f, fail_bad(r, "the watch sent something that is no event"), 0);
+		return watch_broken(
+			f, kube_note_bad(r, "the watch sent something that is no event"), 0);
 	r->stats.n_events++;
 	if (e.type == KUBE_WATCH_ERROR)
 		return on_error_event(f, e.object);
@@ -464,7 +284,7 @@ static void on_watch_open(void *user, uint64_t now_ns)
 	struct kube_reflector *r = user;
 
 	r->stats.contact_ns = now_ns;
-	note_good(r);
+	kube_note_good(r);
 	step(r, (struct kube_reflect_ev){.type = KUBE_EV_WATCH_OPEN, .now_ns = now_ns});
 }
 
@@ -480,9 +300,9 @@ static void on_watch_bytes(void *user, const char *bytes, size_t len, uint64_t n
 
 	if (err < 0 && err != -ECANCELED)
 		(void)watch_broken(&f,
-				   fail_bad(r, err == -EFBIG    ? "an event is too big"
-					       : err == -ENOMEM ? "out of memory"
-								: "the watch sent no JSON"),
+				   kube_note_bad(r, err == -EFBIG    ? "an event is too big"
+						    : err == -ENOMEM ? "out of memory"
+								     : "the watch sent no JSON"),
 				   0);
 }
 
@@ -494,7 +314,7 @@ static void on_watch_done(void *user, const struct kube_result *result, uint64_t
 	r->transfer = NULL;
 	if (!r->core.is_open) {
 		ev.type = KUBE_EV_WATCH_FAILED;
-		ev.fail = fail_of_result(r, result, &ev.retry_after_ns);
+		ev.fail = kube_note_result(r, result, &ev.retry_after_ns);
 	}
 	step(r, ev);
 }
@@ -511,6 +331,7 @@ void kube_reflector_free(struct kube_reflector *r)
 {
 	if (!r)
 		return;
+	TAILQ_REMOVE(&r->k->reflectors, r, in_all);
 	kube_transfer_cancel(r->transfer);
 	loop_source_free(r->timer);
 	kube_splitter_done(&r->splitter);
@@ -566,6 +387,7 @@ int kube_reflector_new(struct kube *k, const struct kube_resource *resource, obj
 	if (!r)
 		return verr_set(reterr, ENOMEM, "out of memory");
 	r->k = k;
+	TAILQ_INSERT_TAIL(&k->reflectors, r, in_all);
 	r->sink = sink;
 	r->user = user;
 	kube_reflect_init(&r->core);

@@ -11,6 +11,10 @@
 
 /* A 404 costs the server little, and VIPs wait for the end of it. */
 #define MISSING_NS (500 * NS_PER_MS)
+/* A server that says when to come again knows better than a formula; but not for ever. */
+#define BUSY_MAX 10u
+/* Those that waited for the server to be back do not all come at once. */
+#define BACK_NS (1 * NS_PER_S)
 /* A watch without an event that ended so soon is a failure. */
 #define SHORT_WATCH_NS (1 * NS_PER_S)
 #define WATCH_GAP_NS (500 * NS_PER_MS)
@@ -54,6 +58,7 @@ static void sleep_until(struct kube_reflect *s, uint64_t wake_ns, bool wakes_to_
 {
 	s->state = KUBE_REFLECT_SLEEPING;
 	s->wakes_to_watch = wakes_to_watch;
+	s->is_cut_off = false;
 	s->wake_ns = wake_ns;
 }
 
@@ -71,15 +76,25 @@ static void watch(struct kube_reflect *s, uint64_t now_ns, struct kube_reflect_o
 	out->version = s->version;
 }
 
+/* ns and up to a part of it more. */
+static uint64_t spread(uint64_t ns, uint64_t part, uint32_t dice)
+{
+	return ns + (uint64_t)((double)(ns / part) * (dice / 4294967296.0));
+}
+
 static void back_off(struct kube_reflect *s, const struct kube_reflect_ev *ev, bool wakes_to_watch)
 {
+	bool is_asked = ev->fail == KUBE_FAIL_BUSY && ev->retry_after_ns > 0;
 	uint64_t sleep_ns;
 
 	if (ev->fail == KUBE_FAIL_MISSING)
-		sleep_ns = MISSING_NS + (uint64_t)ev->dice * (MISSING_NS / 2) / UINT32_MAX;
+		sleep_ns = spread(MISSING_NS, 2, ev->dice);
+	else if (is_asked && s->n_busy++ < BUSY_MAX)
+		sleep_ns = spread(ev->retry_after_ns, 10, ev->dice);
 	else
 		sleep_ns = kube_backoff_next(&s->backoff, ev->now_ns, ev->retry_after_ns, ev->dice);
 	sleep_until(s, ev->now_ns + sleep_ns, wakes_to_watch);
+	s->is_cut_off = ev->fail == KUBE_FAIL_REFUSED || ev->fail == KUBE_FAIL_NET;
 }
 
 static void on_page(struct kube_reflect *s, const struct kube_reflect_ev *ev,
@@ -183,6 +198,14 @@ static void on_timer(struct kube_reflect *s, const struct kube_reflect_ev *ev,
 	}
 }
 
+static void on_back(struct kube_reflect *s, const struct kube_reflect_ev *ev)
+{
+	uint64_t wake_ns = ev->now_ns + (uint64_t)((double)BACK_NS * (ev->dice / 4294967296.0));
+
+	if (wake_ns < s->wake_ns)
+		s->wake_ns = wake_ns;
+}
+
 static void on_event(struct kube_reflect *s, const struct kube_reflect_ev *ev, bool is_bookmark)
 {
 	s->n_heard++;
@@ -211,7 +234,12 @@ static void step(struct kube_reflect *s, const struct kube_reflect_ev *ev,
 	case KUBE_EV_TIMER:
 		on_timer(s, ev, out);
 		break;
+	case KUBE_EV_BACK:
+		if (s->state == KUBE_REFLECT_SLEEPING && s->is_cut_off)
+			on_back(s, ev);
+		break;
 	case KUBE_EV_LIST_PAGE:
+		s->n_busy = 0;
 		on_page(s, ev, out);
 		break;
 	case KUBE_EV_LIST_FAILED:
@@ -219,6 +247,7 @@ static void step(struct kube_reflect *s, const struct kube_reflect_ev *ev,
 		break;
 	case KUBE_EV_WATCH_OPEN:
 		s->is_open = true;
+		s->n_busy = 0;
 		s->opened_ns = ev->now_ns;
 		break;
 	case KUBE_EV_WATCH_BYTES:

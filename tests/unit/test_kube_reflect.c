@@ -189,15 +189,18 @@ STORY(version_too_large);
 
 static const struct line overload_lines[] = {
 	EV(0, START, "list@/500"),
+	/* As long as the server asks for, however often. */
 	EV(10, LIST_FAILED, "until 5010", .fail = KUBE_FAIL_BUSY, .retry_ms = 5000),
 	EV(5010, TIMER, "list@/500"),
-	EV(5020, LIST_PAGE, "sweep synced watch@5", .version = "5"),
+	EV(5020, LIST_FAILED, "until 6020", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(6020, TIMER, "list@/500"),
+	EV(6030, LIST_PAGE, "sweep synced watch@5", .version = "5"),
 	/* No list after it. */
-	EV(5030, WATCH_FAILED, "until 6630", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
-	EV(6630, TIMER, "watch@5"),
-	OPEN(6640),
-	EV(9000, WATCH_ERROR, "drop until 12200", .fail = KUBE_FAIL_BUSY),
-	EV(12200, TIMER, "watch@5"),
+	EV(6040, WATCH_FAILED, "until 7040", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(7040, TIMER, "watch@5"),
+	OPEN(7050),
+	EV(9000, WATCH_ERROR, "drop until 9800", .fail = KUBE_FAIL_BUSY),
+	EV(9800, TIMER, "watch@5"),
 };
 STORY(overload);
 
@@ -226,6 +229,50 @@ static const struct line network_is_gone_lines[] = {
 	EV(82400, TIMER, "list@5/0"),
 };
 STORY(network_is_gone);
+
+static const struct line server_is_back_lines[] = {
+	BEGIN,
+	OPEN(20),
+	EV(60000, WATCH_ENDED, "watch@5"),
+	/* Watching or listing, there is nothing to wake. */
+	EV(60000, BACK, ""),
+	EV(60010, WATCH_FAILED, "until 60810", .fail = KUBE_FAIL_REFUSED),
+	EV(60500, BACK, "until 60500"),
+	EV(60500, TIMER, "watch@5"),
+	/* Another sleep has its reasons. */
+	EV(60510, WATCH_FAILED, "until 62110", .fail = KUBE_FAIL_STATUS),
+	EV(60520, BACK, "until 62110"),
+};
+STORY(server_is_back);
+
+static const struct line overload_without_end_lines[] = {
+	EV(0, START, "list@/500"),
+	EV(0, LIST_FAILED, "until 1000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(1000, TIMER, "list@/500"),
+	EV(1000, LIST_FAILED, "until 2000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(2000, TIMER, "list@/500"),
+	EV(2000, LIST_FAILED, "until 3000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(3000, TIMER, "list@/500"),
+	EV(3000, LIST_FAILED, "until 4000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(4000, TIMER, "list@/500"),
+	EV(4000, LIST_FAILED, "until 5000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(5000, TIMER, "list@/500"),
+	EV(5000, LIST_FAILED, "until 6000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(6000, TIMER, "list@/500"),
+	EV(6000, LIST_FAILED, "until 7000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(7000, TIMER, "list@/500"),
+	EV(7000, LIST_FAILED, "until 8000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(8000, TIMER, "list@/500"),
+	EV(8000, LIST_FAILED, "until 9000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(9000, TIMER, "list@/500"),
+	EV(9000, LIST_FAILED, "until 10000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(10000, TIMER, "list@/500"),
+	/* From the eleventh on it backs off as after any failure. */
+	EV(10000, LIST_FAILED, "until 11000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	EV(11000, TIMER, "list@/500"),
+	EV(11000, LIST_FAILED, "until 12600", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+};
+STORY(overload_without_end);
 
 static const struct line refused_by_rbac_lines[] = {
 	EV(0, START, "list@/500"),
@@ -375,6 +422,8 @@ int main(void)
 		cmocka_unit_test(overload),
 		cmocka_unit_test(server_restarts),
 		cmocka_unit_test(network_is_gone),
+		cmocka_unit_test(server_is_back),
+		cmocka_unit_test(overload_without_end),
 		cmocka_unit_test(refused_by_rbac),
 		cmocka_unit_test(crd_goes_and_comes),
 		cmocka_unit_test(short_empty_watches),
