@@ -70,5 +70,6 @@ fi
 
 step "without SCHED_FIFO"
 command -v setpriv >/dev/null || skip "setpriv is missing"
+# shellcheck disable=SC2034 # for lab_agent_start
 VIPD_WRAP='setpriv --bounding-set -sys_nice'
 starved 10 "SCHED_FIFO false"
