@@ -141,7 +141,6 @@ static void on_failure(void *user, const char *what, int error)
 
 static int start_loop(struct control *c, struct verr *reterr)
 {
-	struct loop_source *s;
 	int r = loop_new(&c->loop, reterr);
 
 	if (r < 0)
@@ -150,9 +149,9 @@ static int start_loop(struct control *c, struct verr *reterr)
 	if ((r = loop_add_timer(c->loop, LOOP_PRIO_NORMAL, control_turn, c, &c->turn)) < 0 ||
 	    (r = loop_add_timer(c->loop, LOOP_PRIO_OUTWARD, on_save, c, &c->saver)) < 0 ||
 	    (r = loop_add_timer(c->loop, LOOP_PRIO_NORMAL, on_stop_late, c, &c->stopper)) < 0 ||
-	    (r = loop_add_signal(c->loop, SIGTERM, on_terminate, c, &s)) < 0 ||
-	    (r = loop_add_signal(c->loop, SIGINT, on_terminate, c, &s)) < 0 ||
-	    (r = loop_add_signal(c->loop, SIGHUP, on_hangup, c, &s)) < 0)
+	    (r = loop_add_signal(c->loop, SIGTERM, on_terminate, c, &c->sources[0])) < 0 ||
+	    (r = loop_add_signal(c->loop, SIGINT, on_terminate, c, &c->sources[1])) < 0 ||
+	    (r = loop_add_signal(c->loop, SIGHUP, on_hangup, c, &c->sources[2])) < 0)
 		return verr_set(reterr, -r, "event loop: %s", strerror(-r));
 	return probe_engine_new(c->loop, &c->probes, reterr);
 }
@@ -232,17 +231,16 @@ static int start_threads(struct control *c, struct verr *reterr)
 
 static int start_sources(struct control *c, struct verr *reterr)
 {
-	struct loop_source *s;
 	int r;
 
 	if ((r = loop_add_io(c->loop, ring_fd(c->from_election), LOOP_IN, LOOP_PRIO_VRRP,
-			     control_records, c, &s)) < 0 ||
+			     control_records, c, &c->sources[3])) < 0 ||
 	    (r = loop_add_io(c->loop, ring_fd(c->from_switch), LOOP_IN, LOOP_PRIO_VRRP,
-			     control_notes, c, &s)) < 0 ||
+			     control_notes, c, &c->sources[4])) < 0 ||
 	    (r = loop_add_io(c->loop, rtnl_monitor_fd(c->rtnl), LOOP_IN, LOOP_PRIO_NETLINK, on_rtnl,
-			     c, &s)) < 0 ||
+			     c, &c->sources[5])) < 0 ||
 	    (r = loop_add_io(c->loop, nft_monitor_fd(c->nft), LOOP_IN, LOOP_PRIO_NETLINK, on_nft, c,
-			     &s)) < 0)
+			     &c->sources[6])) < 0)
 		return verr_set(reterr, -r, "event loop: %s", strerror(-r));
 	return 0;
 }
@@ -353,6 +351,12 @@ static void stop(struct control *c)
 	control_apply_done(c);
 	control_objects_done(c);
 	control_facts_done(c);
+	/* before what they watch is closed */
+	for (size_t i = 0; i < ARRAY_LEN(c->sources); i++)
+		loop_source_free(c->sources[i]);
+	loop_source_free(c->turn);
+	loop_source_free(c->saver);
+	loop_source_free(c->stopper);
 	ring_free(c->to_election);
 	ring_free(c->from_election);
 	ring_free(c->orders);

@@ -212,6 +212,8 @@ struct control {
 		quiet_until_ns; /* destinations taken out for their clients' sake: do not put back before */
 	struct loop_source *saver;
 	struct loop_source *stopper;
+	struct loop_source
+		*sources[7]; /* signals, the rings from the other threads, kernel events */
 	bool stopping, stopped;
 
 	/* dump of the last reconcile, for status */
