@@ -16,8 +16,11 @@ static void print_help(const char *usage, const struct flag *flags, size_t n)
 		snprintf(left, sizeof(left), "%c%c%s--%s%s%s", flags[i].letter ? '-' : ' ',
 			 flags[i].letter ? flags[i].letter : ' ', flags[i].letter ? ", " : "  ",
 			 flags[i].name, flags[i].arg ? " " : "", flags[i].arg ? flags[i].arg : "");
-		printf("  %-28s %s%s%s%s\n", left, flags[i].help, flags[i].env ? " [" : "",
-		       flags[i].env ? flags[i].env : "", flags[i].env ? "]" : "");
+		/* a long one has its help on a line of its own */
+		printf("  %-28s%s %s%s%s%s\n", left,
+		       strlen(left) > 28 ? "\n                              " : "", flags[i].help,
+		       flags[i].env ? " [" : "", flags[i].env ? flags[i].env : "",
+		       flags[i].env ? "]" : "");
 	}
 	printf("  -h, --help                   this text\n");
 }

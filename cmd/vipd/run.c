@@ -10,16 +10,18 @@
 #include "flags.h"
 #include "loop/loop.h"
 
-static const char usage[] = "Usage: vipd run --manifests DIR [OPTIONS]\n\n"
-			    "Runs the agent of this node: elects by VRRP, checks the real servers, "
-			    "programs IPVS, nftables and\n"
-			    "addresses for the VirtualIP objects in DIR (*.yaml, *.yml, *.json: "
-			    "VirtualIP, Secret, Node), and\n"
-			    "follows changes there. SIGTERM hands over and ends within 2 s; SIGHUP "
-			    "reads everything again.\n";
+static const char usage[] =
+	"Usage: vipd run [--manifests DIR | --kubeconfig FILE] [OPTIONS]\n\n"
+	"Runs the agent of this node: elects by VRRP, checks the real servers, and programs IPVS,\n"
+	"nftables and addresses. The objects (VirtualIP, Secret, Node) come from DIR (*.yaml, "
+	"*.yml,\n"
+	"*.json), or else from the Kubernetes API; changes are followed. SIGTERM hands over and "
+	"ends\n"
+	"within 2 s; SIGHUP reads everything again.\n";
 
 struct run_flags {
-	const char *node_name, *manifests, *namespace_, *state_dir, *run_dir, *health_address;
+	const char *node_name, *manifests, *kubeconfig, *secret_names, *namespace_, *state_dir,
+		*run_dir, *health_address;
 	const char *sysctl_dir, *log_format;
 	uint64_t sync_id, tcp_timeout_s, cleanup, verbosity;
 };
@@ -33,6 +35,18 @@ static int parse(struct run_flags *o, int argc, char **argv)
 		 .type = FLAG_TEXT,
 		 .text = &o->manifests,
 		 .help = "directory of the objects"},
+		{.name = "kubeconfig",
+		 .env = "VIPD_KUBECONFIG",
+		 .arg = "FILE",
+		 .type = FLAG_TEXT,
+		 .text = &o->kubeconfig,
+		 .help = "how to reach the Kubernetes API (default: as the pod that this is)"},
+		{.name = "vrrp-secret-names",
+		 .env = "VIPD_VRRP_SECRET_NAMES",
+		 .arg = "NAME,...",
+		 .type = FLAG_TEXT,
+		 .text = &o->secret_names,
+		 .help = "Secrets read from the Kubernetes API (default vipd-vrrp)"},
 		{.name = "node-name",
 		 .env = "VIPD_NODE_NAME",
 		 .arg = "NAME",
@@ -113,8 +127,9 @@ static int parse(struct run_flags *o, int argc, char **argv)
 		fprintf(stderr, "vipd run: unexpected argument \"%s\"\n", argv[rest]);
 		return -1;
 	}
-	if (!o->manifests) {
-		fprintf(stderr, "vipd run: no source of objects: give --manifests DIR\n");
+	if (o->manifests && o->kubeconfig) {
+		fprintf(stderr,
+			"vipd run: --manifests and --kubeconfig are two sources: give one\n");
 		return -1;
 	}
 	if (strcmp(o->log_format, "text") != 0 && strcmp(o->log_format, "json") != 0) {
@@ -131,6 +146,7 @@ int cmd_run(int argc, char **argv)
 	struct run_flags o = {
 		.node_name = getenv("NODE_NAME"),
 		.namespace_ = "vipd-system",
+		.secret_names = "vipd-vrrp",
 		.state_dir = "/var/lib/vipd",
 		.run_dir = "/run/vipd",
 		.health_address = "127.0.0.1:9754",
@@ -153,6 +169,8 @@ int cmd_run(int argc, char **argv)
 	const struct agent_conf conf = {
 		.node_name = o.node_name,
 		.manifests_dir = o.manifests,
+		.kubeconfig = o.kubeconfig,
+		.secret_names = o.secret_names,
 		.namespace_ = o.namespace_,
 		.state_dir = o.state_dir,
 		.run_dir = o.run_dir,

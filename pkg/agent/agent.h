@@ -9,7 +9,11 @@
 
 struct agent_conf {
 	const char *node_name;
-	const char *manifests_dir; /* source of objects */
+	/* Source of objects: this directory; NULL: the Kubernetes API, by kubeconfig; NULL: by the pod's account. */
+	const char *manifests_dir;
+	const char *kubeconfig;
+	const char *
+		secret_names; /* of VRRP passwords, comma-separated; with the Kubernetes API only */
 	const char *namespace_; /* of Secrets */
 	const char *state_dir;
 	const char *run_dir;

@@ -252,8 +252,7 @@ static int start_objects(struct control *c, struct verr *reterr)
 	if (r < 0 && r != -ENOENT)
 		log_warning("State directory holds nothing usable",
 			    KV_STR("dir", c->conf->state_dir), KV_STR("err", strerror(-r)));
-	r = manifest_source_new(c->loop, c->conf->manifests_dir, control_sink, c, &c->manifests,
-				reterr);
+	r = control_source_start(c, reterr);
 	if (r < 0)
 		return r;
 	size_t n = 0;
@@ -264,7 +263,7 @@ static int start_objects(struct control *c, struct verr *reterr)
 	n += o->stale;
 	if (n > 0)
 		log_warning("Objects could not be read: the last good ones are in force",
-			    KV_STR("manifests", c->conf->manifests_dir),
+			    KV_STR("source", control_source_path(c)),
 			    KV_STR("state", c->conf->state_dir), KV_UINT("objects", n));
 	return 0;
 }
@@ -342,7 +341,7 @@ static void stop(struct control *c)
 	drop_addresses(c);
 	ctl_server_free(c->ctl);
 	http_server_free(c->http);
-	manifest_source_free(c->manifests);
+	control_source_done(c);
 	control_resend_done(c);
 	control_arp_done(c);
 	control_roles_done(c);
@@ -377,8 +376,8 @@ int agent_run(const struct agent_conf *conf, struct verr *reterr)
 
 	if (r == 0) {
 		log_info("Agent started", KV_STR("node", conf->node_name),
-			 KV_STR("version", conf->version), KV_STR("manifests", conf->manifests_dir),
-			 KV_BOOL("ipvs", c.ipvs != NULL),
+			 KV_STR("version", conf->version),
+			 KV_STR("source", control_source_path(&c)), KV_BOOL("ipvs", c.ipvs != NULL),
 			 KV_BOOL("realtime", election_is_realtime(c.election)));
 		control_changed(&c);
 		r = loop_run(c.loop);

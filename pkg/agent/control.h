@@ -3,6 +3,7 @@
  * status. Private to pkg/agent; one file an idea:
  *	control.c		start, stop, the loop's sources
  *	control_objects.c	the store of objects, fed by the source and by the state directory
+ *	control_source.c	where objects come from
  *	control_facts.c		what the node has: links, neighbours, IPVS
  *	control_plan.c		the plan, and what it borrows
  *	control_apply.c		compare, apply; repairs
@@ -33,6 +34,7 @@
 #include "health/health.h"
 #include "http/http.h"
 #include "ipvs/ipvs.h"
+#include "kube/kube.h"
 #include "loop/loop.h"
 #include "manifest/manifest.h"
 #include "nft/nft.h"
@@ -151,7 +153,8 @@ struct control {
 	struct ipvs *ipvs; /* NULL: the kernel has none */
 	struct ipvs_info ipvs_info;
 	struct probe_engine *probes;
-	struct manifest_source *manifests;
+	struct manifest_source *manifests; /* one of the two */
+	struct control_source *source; /* the Kubernetes API */
 	struct ctl_server *ctl;
 	struct http_server *http;
 	struct resend *resend;
@@ -230,6 +233,12 @@ struct control {
 	uint64_t apply_errors;
 	char last_apply_error[200];
 };
+
+/* control_source.c */
+int control_source_start(struct control *c, struct verr *reterr);
+void control_source_done(struct control *c);
+const char *control_source_path(const struct control *c); /* for people; borrowed */
+bool control_source_current(const struct control *c); /* what is known is what there is now */
 
 /* control_objects.c */
 void control_sink(void *user, const struct object_event *ev);

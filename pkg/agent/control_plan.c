@@ -132,7 +132,7 @@ static int plan_make(struct control *c, const struct plan_facts *facts)
 			.secrets = b.secrets,
 			.n_secrets = b.n_secrets,
 			.secret_namespace = c->conf->namespace_,
-			.by_name = true,
+			.by_name = c->conf->manifests_dir != NULL,
 		};
 
 		r = plan_new(&in, facts, &fresh);

@@ -44,9 +44,9 @@ static json_t *source_json(struct control *c)
 	struct control_object *o, *onext;
 	bool stale = false;
 
-	set_text(s, "kind", "manifests");
-	set_text(s, "path", c->conf->manifests_dir);
-	set_bool(s, "synced", c->synced && !c->source_bad);
+	set_text(s, "kind", c->conf->manifests_dir ? "manifests" : "kubernetes");
+	set_text(s, "path", control_source_path(c));
+	set_bool(s, "synced", control_source_current(c));
 	HASH_ITER(hh, c->objects, o, onext)
 	stale |= o->stale;
 	set_bool(s, "fromState", stale);

@@ -1,0 +1,192 @@
+/* Where objects come from: a directory of manifests, or the Kubernetes API. Both feed control_sink. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/control.h"
+
+#define NODE_STREAMS 2 /* VirtualIP and Node: what must be known before anything may go */
+
+struct control_stream {
+	struct control_source *source;
+	struct kube_reflector *reflector;
+	bool synced;
+};
+
+struct control_source {
+	struct control *c;
+	struct kube *kube;
+	struct control_stream *streams; /* VirtualIP, Node, then one for each Secret */
+	size_t n_streams;
+	bool told;
+};
+
+static void on_report(void *user, enum log_level level, const char *text)
+{
+	(void)user;
+	switch (level) {
+	case LOG_LEVEL_INFO:
+		log_info("Kubernetes API", KV_STR("message", text));
+		break;
+	case LOG_LEVEL_WARNING:
+		log_warning("Kubernetes API", KV_STR("message", text));
+		break;
+	case LOG_LEVEL_ERROR:
+		log_error("Kubernetes API", KV_STR("message", text));
+		break;
+	}
+}
+
+/* A Secret may be forbidden or missing for ever: only VirtualIPs and Nodes hold the start back. */
+static void on_stream(void *user, const struct object_event *ev)
+{
+	struct control_stream *s = user;
+	struct control_source *src = s->source;
+	bool all = true;
+
+	if (ev->type != OBJECT_SYNCED) {
+		control_sink(src->c, ev);
+		return;
+	}
+	s->synced = true;
+	for (size_t i = 0; i < NODE_STREAMS; i++)
+		all &= src->streams[i].synced;
+	if (all && !src->told) {
+		src->told = true;
+		control_sink(src->c, ev);
+	}
+}
+
+static int open_stream(struct control_source *src, size_t i, const struct kube_resource *resource,
+		       struct verr *reterr)
+{
+	src->streams[i].source = src;
+	return kube_reflector_new(src->kube, resource, on_stream, &src->streams[i],
+				  &src->streams[i].reflector, reterr);
+}
+
+static int open_secret(struct control_source *src, const char *name, struct verr *reterr)
+{
+	char path[512], selector[300];
+	const struct kube_resource resource = {
+		.path = path, .kind = "Secret", .field_selector = selector};
+
+	snprintf(path, sizeof(path), "/api/v1/namespaces/%s/secrets", src->c->conf->namespace_);
+	snprintf(selector, sizeof(selector), "metadata.name=%s", name);
+	return open_stream(src, src->n_streams++, &resource, reterr);
+}
+
+static int open_secrets(struct control_source *src, struct verr *reterr)
+{
+	AUTO(free_p) char *names = strdup(src->c->conf->secret_names);
+	char *rest = NULL;
+	int r = names ? 0 : verr_set(reterr, ENOMEM, "Secret names");
+
+	for (char *name = names ? strtok_r(names, ",", &rest) : NULL; r == 0 && name;
+	     name = strtok_r(NULL, ",", &rest))
+		r = open_secret(src, name, reterr);
+	return r;
+}
+
+static int open_kube(struct control_source *src, struct kube_config *config, struct verr *reterr)
+{
+	static const struct kube_resource vips = {.path = "/apis/vipd.io/v1alpha1/virtualips",
+						  .kind = "VirtualIP"};
+	static const struct kube_resource nodes = {.path = "/api/v1/nodes", .kind = "Node"};
+	struct control *c = src->c;
+	char agent[96];
+	int r;
+
+	snprintf(agent, sizeof(agent), "vipd/%s", c->conf->version);
+	log_info("Objects come from the Kubernetes API",
+		 KV_STR("servers", kube_config_servers(config)),
+		 KV_STR("namespace", c->conf->namespace_));
+	r = kube_new(c->loop, config, agent, on_report, c, &src->kube, reterr);
+	if (r < 0) {
+		kube_config_free(config);
+		return r;
+	}
+	src->n_streams = NODE_STREAMS;
+	r = open_stream(src, 0, &vips, reterr);
+	if (r == 0)
+		r = open_stream(src, 1, &nodes, reterr);
+	return r < 0 ? r : open_secrets(src, reterr);
+}
+
+static size_t count_names(const char *list)
+{
+	size_t n = 1;
+
+	for (; *list; list++)
+		n += *list == ',';
+	return n;
+}
+
+static int start_kube(struct control *c, struct verr *reterr)
+{
+	struct control_source *src = calloc(1, sizeof(*src));
+	struct kube_config *config = NULL;
+	int r;
+
+	if (!src)
+		return verr_set(reterr, ENOMEM, "source");
+	src->c = c;
+	c->source = src;
+	src->streams =
+		calloc(NODE_STREAMS + count_names(c->conf->secret_names), sizeof(*src->streams));
+	if (!src->streams)
+		return verr_set(reterr, ENOMEM, "source");
+	r = c->conf->kubeconfig ? kube_config_load_file(c->conf->kubeconfig, NULL, &config, reterr)
+				: kube_config_load_in_cluster(NULL, &config, reterr);
+	if (r < 0 && !c->conf->kubeconfig)
+		return verr_wrap(reterr, r, "no --manifests and no --kubeconfig");
+	return r < 0 ? r : open_kube(src, config, reterr);
+}
+
+int control_source_start(struct control *c, struct verr *reterr)
+{
+	if (c->conf->manifests_dir)
+		return manifest_source_new(c->loop, c->conf->manifests_dir, control_sink, c,
+					   &c->manifests, reterr);
+	return start_kube(c, reterr);
+}
+
+void control_source_done(struct control *c)
+{
+	manifest_source_free(c->manifests);
+	c->manifests = NULL;
+	if (!c->source)
+		return;
+	for (size_t i = 0; c->source->streams && i < c->source->n_streams; i++)
+		kube_reflector_free(c->source->streams[i].reflector);
+	kube_free(c->source->kube);
+	free(c->source->streams);
+	free(c->source);
+	c->source = NULL;
+}
+
+/* For people: the directory, or the server in use. */
+const char *control_source_path(const struct control *c)
+{
+	struct kube_stats stats;
+
+	if (c->conf->manifests_dir)
+		return c->conf->manifests_dir;
+	if (!c->source || !c->source->kube)
+		return "";
+	kube_stats(c->source->kube, &stats);
+	return stats.server ? stats.server : "";
+}
+
+bool control_source_current(const struct control *c)
+{
+	if (!c->synced || c->source_bad)
+		return false;
+	for (size_t i = 0; c->source && i < NODE_STREAMS; i++) {
+		struct kube_reflector_stats stats;
+
+		kube_reflector_stats(c->source->streams[i].reflector, &stats);
+		if (!stats.is_watching)
+			return false;
+	}
+	return true;
+}
