@@ -97,8 +97,9 @@ struct kube_reflector;
  * - OBJECT_BAD (kind and name NULL, origin: the path with its selector) while the server refuses the
  *   resource itself, with 403, 404 or another 4xx but 401; OBJECT_GOOD once it does not. Servers that are away or
  *   overloaded are no OBJECT_BAD: see kube_reflector_stats and the reports.
- * After a 404 (the CRD is not there) it asks again about every 0.6 s; all other failures back off from
- * 0.8 s to between 30 s and 60 s.
+ * After a 404 (the CRD is not there) it asks again about every 0.6 s, after a Retry-After when that says;
+ * all other failures back off from 0.8 s to between 30 s and 60 s, and once one of a client's streams finds
+ * that servers which did not answer are back, the others try within a second.
  */
 int kube_reflector_new(struct kube *k, const struct kube_resource *resource, object_sink_fn sink,
 		       void *user, struct kube_reflector **ret, struct verr *reterr);

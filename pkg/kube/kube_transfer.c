@@ -245,10 +245,12 @@ static bool set_url(struct kube_transfer *t)
 		return false;
 	if (to) {
 		t->connect_to = curl_slist_append(NULL, to);
-		if (!t->connect_to ||
-		    curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to) != CURLE_OK)
+		if (!t->connect_to)
 			return false;
 	}
+	/* Also if there is none: the last server's is freed. */
+	if (curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to) != CURLE_OK)
+		return false;
 	return curl_easy_setopt(t->easy, CURLOPT_URL, url) == CURLE_OK;
 }
 
