@@ -81,7 +81,11 @@ static void note_away(struct kube_http *h, const struct kube_transfer *t,
 {
 	struct kube *k = h->k;
 
-	if (!k->is_away)
+	if (!k->is_away && k->config->n_servers > 1)
+		kube_report(k, LOG_LEVEL_WARNING,
+			    "None of the %zu API servers answers, %s as the last one: %s",
+			    k->config->n_servers, k->config->servers[t->server_idx], r->error);
+	else if (!k->is_away)
 		kube_report(k, LOG_LEVEL_WARNING, "API server %s does not answer: %s",
 			    k->config->servers[t->server_idx], r->error);
 	k->is_away = true;
