@@ -41,11 +41,17 @@ watch_start()
 		'/apis/apps/v1/namespaces/vipd-system/daemonsets=DaemonSet?metadata.name=vipd' \
 		'/api/v1/namespaces/vipd-system/secrets=Secret?metadata.name=vipd-vrrp' \
 		'/api/v1/namespaces/vipd-system/secrets=Secret?metadata.name=other' \
-		<"$KUBE/input" >"$KUBE/watch.out" 2>&1 &
+		<"$KUBE/input" >>"$KUBE/watch.out" 2>&1 &
 	echo $! >"$KUBE/watch.pid"
 	# Held open: the end of its input would end it.
 	exec 8>"$KUBE/input"
-	mark
+}
+
+watch_end()
+{
+	watch_signal TERM
+	exec 8>&-
+	wait "$(cat "$KUBE/watch.pid")" 2>/dev/null
 }
 
 mark()
@@ -110,6 +116,8 @@ mkdir "$KUBE/account"
 cp "$KUBE/ca.crt" "$KUBE/account/ca.crt"
 printf vipd-system >"$KUBE/account/namespace"
 token 3600
+: >"$KUBE/watch.out"
+mark
 watch_start
 
 for what in "synced /apis/vipd.io" "synced /api/v1/nodes" "synced /apis/apps" "set VirtualIP /ssh" "set VirtualIP /glusterfs" \
@@ -127,14 +135,18 @@ kubectl delete vip web >/dev/null
 hears 2 "a deleted one" "gone VirtualIP /web"
 
 echo "== a token ends"
-token 1
-sleep 12 # the server itself remembers a good token for 10 s
+watch_end
+token 15
+mark
+watch_start
+hears 10 "with a token of 15 s" "synced /apis/vipd.io"
+sleep 26 # the server itself remembers a good token for 10 s
 kube_stop_apiserver
 kube_start_apiserver
-mark
 put_vip web 9
-sleep 5
-expect "an expired token stops nothing but news" silent "gone"
+hears 60 "an expired token is told" "report W .*401"
+expect "and stops nothing but news" silent "gone"
+expect "and stops nothing but news" silent "set VirtualIP /web"
 token 3600
 hears 75 "the new one is read" "set VirtualIP /web"
 expect "nothing went" silent "gone"
@@ -217,12 +229,12 @@ mark
 expect "1,100 objects" kubectl create -f "$KUBE/many.yaml"
 expect "all of them come" kube_within 30 sh -c "[ \$(grep -c '^set VirtualIP /many-' '$KUBE/watch.out') -ge 1100 ]"
 mark
-watch_signal TERM
-exec 8>&-
-sleep 1
+watch_end
+mark
 watch_start
 hears 30 "listed in pages" "synced /apis/vipd.io"
-expect "each of them once" sh -c "[ \$(grep '^set VirtualIP /many-' '$KUBE/watch.out' | sort | uniq -u | wc -l) = 1100 ]"
+[ "$(news | grep '^set VirtualIP /many-' | sort | uniq -u | wc -l)" = 1100 ] || kube_fail "each of them once"
+ok "each of them once"
 echo stats >&8
 hears 5 "stats" "stats /apis/vipd.io/v1alpha1/virtualips synced=1 watching=1 objects=1101 lists="
 news | grep "^stats /apis/vipd"

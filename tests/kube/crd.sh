@@ -329,8 +329,14 @@ node01 1 3 1 5s" kubectl get vipnode node01
 	token=$(kubectl -n vipd-system create token vipd)
 	refuses "a token of no pod names nobody" 'an agent names its own node or none, not node01' as_agent name_active '"node01"'
 	refuses "and writes no state" 'this token is bound to none' as_agent kube_api_merge $states/node01/status "$state_of_node01"
-	token=$(kube_token vipd-node01 1)
-	takes "an expired token is refused" kube_within 30 sh -c '! "$@"' sh kube_curl -f -H "Authorization: Bearer $token" "$KUBE_URL$states"
+	token=$(kube_token vipd-node01 5)
+	takes "a token that ends soon" as_agent kube_api GET /apis/vipd.io/v1alpha1/virtualips
+	takes "and has ended" kube_within 40 refused 401
+}
+
+refused()
+{
+	! as_agent kube_api GET /apis/vipd.io/v1alpha1/virtualips && [ "$(cat "$KUBE/status")" = "$1" ]
 }
 
 # --- many

@@ -323,7 +323,8 @@ kube_base64url()
 	openssl base64 -A | tr '+/' '-_' | tr -d '='
 }
 
-# kube_token POD [SECONDS]: as the kubelet would get it for the pod; the server itself gives none under 600 s.
+# kube_token POD [SECONDS]: as the kubelet would get it for the pod; the server itself gives none under 600 s. So
+# long it is good: the server allows a minute for clocks that differ, and remembers a good one for 10 s.
 kube_token()
 {
 	kube_pod=$(kubectl -n vipd-system get pod "$1" -o json) || return 1
@@ -335,7 +336,7 @@ kube_token()
 	kube_claims=$(echo "$kube_pod" | jq -cj --arg iss "$KUBE_ISSUER" --argjson now "$kube_now" \
 		--argjson life "${2:-3600}" --arg account "$kube_account" --arg node "$kube_node_uid" '{
 			iss: $iss, aud: [$iss], sub: "system:serviceaccount:vipd-system:vipd",
-			iat: $now, nbf: ($now - 1), exp: ($now + $life), jti: "\(.metadata.uid)-\($now)",
+			iat: $now, nbf: ($now - 1), exp: ($now + $life - 60), jti: "\(.metadata.uid)-\($now)",
 			"kubernetes.io": {
 				namespace: "vipd-system",
 				serviceaccount: {name: "vipd", uid: $account},
