@@ -44,6 +44,14 @@ promise_takes_part()
 	lab_json "$1" '[.virtualIPs[].role] | length > 0 and all(. == "Backup" or . == "Active")'
 }
 
+# promise_shout NAMESPACE ADDRESS: takes the address and announces it, as any host may do.
+promise_shout()
+{
+	ip -n "$1" address add "$2/32" dev eth0
+	lab_in "$1" sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify'
+	ip -n "$1" link set eth0 address "$(ip -n "$1" -br link show eth0 | awk '{ print $3 }')"
+}
+
 # --- the clock of captures and of `ip -ts`: microseconds
 
 promise_now_us()

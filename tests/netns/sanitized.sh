@@ -27,8 +27,7 @@ tour()
 	wait_for 20 "served" lab_in client ask -t 2000 $SSH 22
 	lab_background storm client storm -t 3 -r 2000 -v 2 -a password -k malformed -k ttl -k checksum -k version -k password -k vrid \
 		eth0 192.168.44.200 4 $SSH
-	ip -n client address add 192.168.44.100/32 dev eth0
-	lab_in client arping -q -U -c 2 -w 2 -I eth0 -s 192.168.44.100 192.168.44.100
+	promise_shout client 192.168.44.100
 	ip -n client address del 192.168.44.100/32 dev eth0
 	lab_in node01 nft flush ruleset
 	ip -n node01 address del $SSH/32 dev eth0
