@@ -315,6 +315,15 @@ agents()
 	shows "kubectl get vipnode" "NAME ACTIVE VIRTUALIPS UNHEALTHY AGE
 node01 1 3 1 5s" kubectl get vipnode node01
 
+	takes "an Event about a VirtualIP" as_agent event default
+	refuses "but none elsewhere" 'cannot create resource' as_agent event kube-system
+	takes "the Secret, by name" as_agent kube_api GET "/api/v1/namespaces/vipd-system/secrets?fieldSelector=metadata.name=vipd-vrrp"
+	refuses "but not all Secrets" 'cannot list resource' as_agent kube_api GET /api/v1/namespaces/vipd-system/secrets
+	takes "its DaemonSet, by name" as_agent kube_api GET \
+		"/apis/apps/v1/namespaces/vipd-system/daemonsets?fieldSelector=metadata.name=vipd"
+	refuses "no Node is changed" 'cannot patch resource' \
+		as_agent kube_api_merge /api/v1/nodes/node01 '{"spec": {"unschedulable": true}}'
+
 	takes "an agent confirms itself" as_agent name_active '"node01"'
 	takes "or nobody" as_agent name_active '""'
 	takes "an agent names itself" as_agent name_active '"node01"'
@@ -329,9 +338,29 @@ node01 1 3 1 5s" kubectl get vipnode node01
 	token=$(kubectl -n vipd-system create token vipd)
 	refuses "a token of no pod names nobody" 'an agent names its own node or none, not node01' as_agent name_active '"node01"'
 	refuses "and writes no state" 'this token is bound to none' as_agent kube_api_merge $states/node01/status "$state_of_node01"
+
+	kube_api_merge $states/node02 '{"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "node02",
+		"uid": "'"$(kubectl get node node02 -o 'jsonpath={.metadata.uid}')"'"}]}}' >/dev/null
+	kubectl delete node node02 >/dev/null
+	takes "a state goes with its Node" kube_within 30 gone vipnode node02
+
 	token=$(kube_token vipd-node01 5)
 	takes "a token that ends soon" as_agent kube_api GET /apis/vipd.io/v1alpha1/virtualips
 	takes "and has ended" kube_within 40 refused 401
+}
+
+event()
+{
+	printf '{"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "ssh.%s", "namespace": "%s"},
+		"eventTime": "2026-01-02T03:04:05.000000Z", "reportingController": "vipd.io/agent", "reportingInstance": "vipd-node01",
+		"action": "Transition", "reason": "BecameActive", "type": "Normal", "note": "node01 is active",
+		"regarding": {"apiVersion": "vipd.io/v1alpha1", "kind": "VirtualIP", "name": "ssh"}}' "$$" "$1" >"$KUBE/event.json"
+	kube_api POST "/apis/events.k8s.io/v1/namespaces/$1/events" "$KUBE/event.json"
+}
+
+gone()
+{
+	! kubectl get "$@" >/dev/null 2>&1
 }
 
 refused()
