@@ -205,6 +205,29 @@ static void drop_stale(struct control *c)
 	}
 }
 
+/* A kubelet writes its Node every few minutes: what vipd reads of it seldom changes. */
+static bool node_same(const struct api_node *a, const struct api_node *b)
+{
+	bool same = strcmp(a->uid, b->uid) == 0 && a->unschedulable == b->unschedulable &&
+		    a->ready == b->ready && a->n_internal_ips == b->n_internal_ips &&
+		    a->n_labels == b->n_labels;
+
+	for (size_t i = 0; same && i < a->n_internal_ips; i++)
+		same = addr_eq(&a->internal_ips[i], &b->internal_ips[i]);
+	for (size_t i = 0; same && i < a->n_labels; i++)
+		same = strcmp(a->labels[i].key, b->labels[i].key) == 0 &&
+		       strcmp(a->labels[i].value, b->labels[i].value) == 0;
+	return same;
+}
+
+static bool unchanged(const struct control_object *old, const struct control_object *fresh,
+		      const json_t *object)
+{
+	if (old->node && fresh->node)
+		return node_same(old->node, fresh->node);
+	return old->raw && json_equal(old->raw, object);
+}
+
 static void on_set(struct control *c, const struct object_event *ev)
 {
 	char key[3 * API_NAME_MAX];
@@ -226,7 +249,7 @@ static void on_set(struct control *c, const struct object_event *ev)
 		return;
 	}
 	problem_clear(c, key);
-	if (old && old->raw && json_equal(old->raw, ev->object)) {
+	if (old && unchanged(old, o, ev->object)) {
 		old->stale = old->gone = false;
 		control_object_unref(o);
 		return;
