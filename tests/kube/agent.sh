@@ -1,5 +1,6 @@
 #!/bin/sh
-# The agent on a real API server: kubectl apply, edit, an invalid edit, delete; the API server gone and back.
+# The agent on a real API server, with the rights that deploy/manifests give it: kubectl apply, edit, an invalid
+# edit, delete; the API server gone and back.
 # Everything is in one network namespace: the control plane on loopback, the node's interface a veth.
 # timeout: 300
 if [ "${1-}" != --inside ]; then
@@ -25,7 +26,7 @@ fail()
 
 agent_start()
 {
-	"$VIPD" run --kubeconfig "$KUBE/admin.conf" --node-name node01 --state-dir "$KUBE/state" \
+	"$VIPD" run --kubeconfig "$KUBE/node01.conf" --node-name node01 --state-dir "$KUBE/state" \
 		--run-dir "$KUBE/run" --health-address '' >>"$KUBE/agent.log" 2>&1 &
 	AGENT=$!
 	echo $AGENT >"$KUBE/agent.pid"
@@ -64,10 +65,11 @@ ip link set eth1 up
 ip address add 192.168.44.51/24 dev eth0
 kube_init
 kube_start
-kubectl create namespace vipd-system >/dev/null
-kubectl apply -f "$KUBE_TOP/crd/virtualips.yaml" >/dev/null || kube_fail "the CRD is refused"
+kubectl apply -k "$KUBE_TOP/deploy/manifests" >/dev/null || kube_fail "the manifests are refused"
 kube_within 20 kubectl get virtualips.vipd.io || kube_fail "the CRD is not served"
 kube_node node01 192.168.44.51
+kube_agent node01
+kube_agent_config node01
 kubectl apply -f "$KUBE_TOP/deploy/examples/" >/dev/null || kube_fail "the examples are refused"
 say "three VIPs by kubectl apply"
 

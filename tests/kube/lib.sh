@@ -9,6 +9,7 @@
 #	kube_api GET /api/v1/nodes	# the same by HTTP: the answer, and its status in the file $KUBE/status
 #	kube_node node01 192.168.44.51	# a Node that is ready; nothing runs there
 #	kube_agent node01		# a pod vipd-node01 of service account vipd-system/vipd on it; then
+#	kube_agent_config node01	# the file $KUBE/node01.conf for it
 #	kube_token vipd-node01 60	# a token bound to that pod, good for 60 s, signed with the server's key
 #	kube_stop_apiserver; kube_start_apiserver; kube_compact
 #
@@ -137,6 +138,13 @@ clusters:
 users:
 - {name: $1, user: {client-certificate: $2, client-key: $3}}
 END
+}
+
+# kube_agent_config NODE: a kubeconfig with the rights of the agent there, its token in the file NODE.token.
+kube_agent_config()
+{
+	kube_token "vipd-$1" 3600 >"$KUBE/$1.token" || kube_fail "a token for $1"
+	kube_kubeconfig agent '' '' | sed "s,{client-certificate: .*},{tokenFile: $KUBE/$1.token}}," >"$KUBE/$1.conf"
 }
 
 # --- programs
