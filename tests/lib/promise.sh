@@ -170,3 +170,23 @@ promise_beat()
 		printf ' p%s %s ms' $promise_p "$(promise_ms "$(cat "$LAB/beat.$promise_p")")"
 	done
 }
+
+# promise_machine: watches how punctual the machine itself is; promise_punctual LATE_US PROMISE_US: LATE_US keeps the promise,
+# twofold, or is no more than what the machine did meanwhile to a thread that does nothing else (the agent counts in
+# buckets: threefold).
+promise_machine()
+{
+	lab_background machine sw beat
+}
+
+promise_machine_stop()
+{
+	promise_beats=$(lab_report machine)
+	note "figure: the machine itself: $promise_beats"
+	promise_worst=$(field worst "$promise_beats")
+}
+
+promise_punctual()
+{
+	[ "$1" -le $((2 * $2)) ] || [ "$1" -le $((3 * promise_worst)) ]
+}
