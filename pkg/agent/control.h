@@ -118,6 +118,8 @@ struct control_target {
 	struct control *c;
 	struct addr address;
 	const struct api_health_check *check; /* inside `object` */
+	struct api_health_check
+		quick; /* of the probe under way, if that is the first of a suspicion */
 	struct control_object *object; /* a reference */
 	struct health health;
 	struct probe *probe;

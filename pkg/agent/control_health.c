@@ -25,6 +25,22 @@ static struct health_conf conf_of(const struct api_health_check *check)
 	};
 }
 
+/*
+ * A suspect has been silent for a whole master-down interval already. Its first probe is short, so that the
+ * clients of a dead node are reset within a second of the takeover (where they can be).
+ */
+#define SUSPECT_TIMEOUT_NS (800 * NS_PER_MS)
+
+static const struct api_health_check *check_of(struct control_target *t)
+{
+	if (!t->health.suspect || t->health.timeouts > 0 ||
+	    t->check->timeout_ns <= SUSPECT_TIMEOUT_NS)
+		return t->check;
+	t->quick = *t->check;
+	t->quick.timeout_ns = SUSPECT_TIMEOUT_NS;
+	return &t->quick;
+}
+
 static void on_done(void *user, const struct probe_result *result, uint64_t now_ns);
 
 static void step(struct control_target *t, const struct health_event *ev)
@@ -50,7 +66,7 @@ static void step(struct control_target *t, const struct health_event *ev)
 	if (out.probe) {
 		probe_cancel(t->probe);
 		t->probe = NULL;
-		if (probe_start(c->probes, &t->address, t->check, on_done, t, &t->probe) < 0) {
+		if (probe_start(c->probes, &t->address, check_of(t), on_done, t, &t->probe) < 0) {
 			const struct health_event lost = {.type = HEALTH_EV_RESULT,
 							  .now_ns = ev->now_ns};
 

@@ -121,7 +121,8 @@ static void on_failure(struct health *h, const struct health_conf *conf,
 	if (first || h->failures >= conf->failure_threshold)
 		decide(h, HEALTH_UNHEALTHY, ev->now_ns, ret);
 	/* whatever answers, a refusal too, comes from a node that is there */
-	gone = h->verdict == HEALTH_UNHEALTHY && h->timeouts >= conf->failure_threshold;
+	gone = h->verdict == HEALTH_UNHEALTHY &&
+	       h->timeouts >= (h->suspect ? 1 : conf->failure_threshold);
 	ret->went_gone = gone && !h->gone;
 	h->gone = gone;
 }
@@ -145,6 +146,7 @@ static void on_suspect(struct health *h, const struct health_event *ev, struct h
 		return;
 	h->suspect = true;
 	h->successes = 0;
+	h->timeouts = 0;
 	decide(h, HEALTH_UNHEALTHY, ev->now_ns, ret);
 	/* the probe under way may have connected before the node died: it proves nothing */
 	probe_now(h, ev->now_ns, ret);

@@ -48,7 +48,7 @@ struct health {
 	uint32_t timeouts; /* consecutive failures by time-out */
 	bool probing; /* a probe is under way */
 	bool suspect;
-	bool gone; /* unhealthy by failure_threshold time-outs: the node is away, not only the port */
+	bool gone; /* unhealthy by failure_threshold time-outs (a suspect: one), not by refusals */
 	uint64_t next_ns; /* when to call with HEALTH_EV_TIMER; 0: not now */
 	uint64_t due_ns; /* when the last probe was due: the period counts from here; 0: none yet */
 	uint64_t since_ns; /* when the verdict was reached */

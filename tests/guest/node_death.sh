@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"
 . "$(dirname "$0")/../lib/load.sh"
-export ADVERT_MS=200
+export ADVERT_MS=300
 load_ports()
 {
 	cat <<-YAML
@@ -34,10 +34,10 @@ forwarded()
 }
 load_agents
 
-step "the active node dies under $(number 40 100) new connections a second and family"
+step "the active node dies under $(number 20 100) new connections a second and family"
 for name in new:$VIP:80 new6:$VIP6:80; do
 	to=${name#*:}
-	lab_watch "${name%%:*}" client "${to%:*}" "${to##*:}" -i "$(number 25 10)" -t 10000
+	lab_watch "${name%%:*}" client "${to%:*}" "${to##*:}" -i "$(number 50 10)" -t 10000
 done
 sleep 2
 lab_cable node01 down
@@ -58,21 +58,40 @@ expect "no SYN was sent to the dead node" [ "$(forwarded to-node01)" = 0 ]
 
 step "a standby node dies: node03"
 lab_background syns sw tcpdump -l -tt -nn -i e-node02 "ether dst $(lab_mac 53) and tcp[tcpflags] & (tcp-syn | tcp-ack) == tcp-syn and dst port 81 and dst host $VIP"
-lab_watch quick client $VIP 81 -i 10 -t 10000
+lab_watch quick client $VIP 81 -i "$(number 25 10)" -t 10000
 sleep 3
-t0=$(date +%s.%N)
+# An emulated machine that others keep busy is late by itself: what starting five programs takes is added.
+t0=$(lab_now_ms)
+for k in 1 2 3 4 5; do
+	lab_in "node0$((k % 3 + 1))" true
+done
+slack=$((100 + $(lab_now_ms) - t0))
 lab_cable node03 down
-wait_for 10 "weight 0, period 2 s" lab_weight_is 0 node02 $VIP 80 192.168.44.53
-slow=$(echo "$(date +%s.%N) - $t0" | bc)
+t0=$(date +%s.%N)
+unhealthy()
+{
+	grep -q "Real server changed.*192.168.44.53.*port=$1 .*to=\"Unhealthy\"" "$LAB/node02.log"
+}
+wait_for 30 "node02 gives it up, period 100 ms" unhealthy 81
+wait_for 30 "node02 gives it up, period 2 s" unhealthy 80
+wait_for 10 "weight 0" lab_weight_is 0 node02 $VIP 80 192.168.44.53
+expect "weight 0" lab_weight_is 0 node02 $VIP 81 192.168.44.53
 sleep 1
 lab_stop syns
-# Whoever is refused now has no address to go to: the last new connection is the measure.
+grep -q . "$LAB/syns.out" || fail "no SYN was captured"
 last=$(awk -v t0="$t0" '$2 == "IP" { if (!($3 in seen) && $1 > t0) last = $1 - t0; seen[$3] = 1 }
 	END { printf "%d", last * 1000 }' "$LAB/syns.out")
-grep -q . "$LAB/syns.out" || fail "no SYN was captured"
-note "period 100 ms: the last new connection to the dead node was forwarded $last ms after its death; period 2 s: out after $slow s"
-expect "within 300 ms" [ "$last" -le 300 ]
-expect "within failureThreshold x period" awk "BEGIN { exit !($slow < 4.3) }"
+# given_up PORT: milliseconds from the death to the verdict.
+given_up()
+{
+	at=$(sed -n "s/^I[0-9]* \([0-9:.]*\) .*Real server changed.*192.168.44.53.*port=$1 .*to=\"Unhealthy\".*/\1/p" "$LAB/node02.log" | tail -1)
+	echo $((($(date -d "$at" +%s%N) - $(date -d "@$t0" +%s%N)) / 1000000))
+}
+quick=$(given_up 81) slow=$(given_up 80)
+note "period 100 ms: given up $quick ms after its death, the last new connection was sent there after $last ms; period 2 s: given up after $slow ms; allowed for a slow machine: $slack ms"
+expect "within 300 ms" [ "$quick" -le $((300 + slack)) ]
+expect "no new connection after 300 ms" [ "$last" -le $((300 + slack)) ]
+expect "within failureThreshold x period, 4 s" [ "$slow" -le $((4000 + slack)) ]
 before=$(forwarded to-node03)
 for name in new new6 quick; do
 	renew $name

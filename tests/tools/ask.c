@@ -14,10 +14,10 @@
  *	QUIET of them only at the start and at the end (-z: only at the end, so that their third packet is
  *	the last one before that), and SLOW of the others every 3 s. At the end every one sends a last line
  *	and has t ms for the answer. Prints who serves how many, "failed" (never connected), "lost" and
- *	"quiet-lost" (reset, closed or mute at the end), "silence=MS": the longest time that a line waited
- *	for its answer, and both for each server ("lost-NAME" only if there are any). Exit status 1 if any
- *	failed or was lost. -w NAME keeps connections to that server only. At SIGUSR1 it writes the report
- *	as it stands, where "lost" is who has waited for more than a second. -u: flows of datagrams.
+ *	"quiet-lost" (reset, closed or mute at the end), "reset" of both, "silence=MS": the longest time that
+ *	a line waited for its answer, and two of these for each server ("lost-NAME" only if there are any).
+ *	Exit status 1 if any failed or was lost. -w NAME keeps connections to that server only. At SIGUSR1 it
+ *	writes the report as it stands, where "lost" is who has waited for more than a second. -u: datagrams.
  *
  * SIGUSR2 to the last two: a report as it stands, and a new beginning: silence and the counts of --watch start
  * again, and what --watch began before counts no more.
@@ -458,6 +458,7 @@ static bool hold_report(const struct options *o, FILE *f, const struct conn *con
 {
 	uint64_t now = now_ns();
 	unsigned int lost[2] = {0};
+	unsigned int reset = 0;
 	struct hold_server servers[MAX_NAMES] = {0};
 	uint64_t silence = 0;
 	for (unsigned int i = 0; i < o->n; i++) {
@@ -468,6 +469,7 @@ static bool hold_report(const struct options *o, FILE *f, const struct conn *con
 		while (strcmp(t->names[s - servers], c->name) != 0)
 			s++;
 		uint64_t waited = c->waiting_since_ns != 0 ? now - c->waiting_since_ns : 0;
+		reset += c->dead;
 		if (c->dead || waited > patience) {
 			lost[i >= o->n - o->quiet]++;
 			s->lost++;
@@ -481,7 +483,7 @@ static bool hold_report(const struct options *o, FILE *f, const struct conn *con
 	}
 	tally_print_names(t, f);
 	tally_print_failed(t, f);
-	fprintf(f, " lost=%u quiet-lost=%u silence=%llu", lost[0], lost[1],
+	fprintf(f, " lost=%u quiet-lost=%u reset=%u silence=%llu", lost[0], lost[1], reset,
 		(unsigned long long)(silence / NS_PER_MS));
 	for (unsigned int i = 0; i < t->n_names; i++) {
 		if (servers[i].lost > 0)
