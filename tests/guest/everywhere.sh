@@ -9,9 +9,9 @@ lab_enter "$@"
 load_ports()
 {
 	cat <<-YAML
-		  - {name: mh, port: 80, healthCheck: {tcpSocket: {}, periodMilliseconds: 1000}}
-		  - {name: near, port: 81, trafficDistribution: PreferSameNode, healthCheck: {tcpSocket: {}, periodMilliseconds: 1000}}
-		  - {name: udp, port: 53, protocol: UDP, scheduler: rr, healthCheck: {tcpSocket: {port: 80}, periodMilliseconds: 1000}}
+		  - {name: mh, port: 80, healthCheck: {tcpSocket: {}, periodMilliseconds: 2000, timeoutMilliseconds: 2000}}
+		  - {name: near, port: 81, trafficDistribution: PreferSameNode, healthCheck: {tcpSocket: {}, periodMilliseconds: 2000, timeoutMilliseconds: 2000}}
+		  - {name: udp, port: 53, protocol: UDP, scheduler: rr, healthCheck: {tcpSocket: {port: 80}, periodMilliseconds: 2000, timeoutMilliseconds: 2000}}
 	YAML
 }
 load_lab
@@ -46,13 +46,13 @@ all_answered()
 	total=0
 	for ns in $CLIENTS; do
 		for to in $VIP $VIP6; do
-			line=$(lab_in "$ns" ask -n "$(number 12 48)" $to 80) || fail "$ns to $to port 80: $line"
-			udp=$(lab_in "$ns" ask -u -n 4 $to 53) || fail "$ns to $to UDP port 53: $udp"
+			line=$(lab_in "$ns" ask -t 15000 -n "$(number 8 48)" $to 80) || fail "$ns to $to port 80: $line"
+			udp=$(lab_in "$ns" ask -t 15000 -u -n 4 $to 53) || fail "$ns to $to UDP port 53: $udp"
 			for s in $NODES; do
 				case " $* " in *" $s "*) continue ;; esac
 				[ "$(field "$s" "$line")" = 0 ] || fail "$ns to $to: served by $s: $line"
 			done
-			total=$((total + $(number 16 52)))
+			total=$((total + $(number 12 52)))
 		done
 	done
 	note "$total of $total answered, from$(printf ' %s' $CLIENTS)"
@@ -63,7 +63,7 @@ near_is_near()
 	for n in $NODES; do
 		for ns in "$n" "pod0$(lab_number "$n")" "cali0$(lab_number "$n")"; do
 			for to in $VIP $VIP6; do
-				expect "$ns prefers its own node for $to" answers "$ns" $to 81 6 "$n"
+				expect "$ns prefers its own node for $to" answers "$ns" $to 81 4 "$n"
 			done
 		done
 	done
@@ -75,15 +75,15 @@ near_is_near
 
 step "during moves"
 for ns in $CLIENTS; do
-	lab_watch "new-$ns" "$ns" $VIP 80 -i "$(number 250 50)" -t 10000
-	lab_watch "new6-$ns" "$ns" $VIP6 80 -i "$(number 250 50)" -t 10000
+	lab_watch "new-$ns" "$ns" $VIP 80 -i "$(number 1000 50)" -t 20000
+	lab_watch "new6-$ns" "$ns" $VIP6 80 -i "$(number 1000 50)" -t 20000
 done
 expect "node01 stops" lab_agent_stop node01
-wait_for 5 "node02 is active" load_active node02
+wait_for 10 "node02 is active" load_active node02
 all_answered $NODES
 expect "node02 is killed" lab_agent_kill node02
-wait_for 10 "node03 is active" load_active node03
-wait_for 10 "node02's daemons passed their check again" load_healthy node03
+wait_for 20 "node03 is active" load_active node03
+wait_for 30 "node02's daemons passed their check again" load_healthy node03
 all_answered $NODES
 for ns in $CLIENTS; do
 	for name in new-$ns new6-$ns; do
@@ -97,7 +97,7 @@ step "the local service is down"
 load_agent node01
 load_agent node02
 for n in node01 node02; do
-	wait_for 20 "$n: all real servers passed their check" load_healthy $n
+	wait_for 40 "$n: all real servers passed their check" load_healthy $n
 done
 for dead in node03 node01; do
 	load_servers_kill $dead
@@ -106,17 +106,17 @@ for dead in node03 node01; do
 		[ $n = $dead ] || live="$live $n"
 	done
 	for n in $NODES; do
-		wait_for 10 "$n knows that $dead's are down" lab_weight_is 0 "$n" $VIP 80 "$(lab_address $dead)"
-		wait_for 10 "$n knows that $dead's are down (IPv6)" lab_weight_is 0 "$n" $VIP6 80 "$(lab_address6 $dead)"
-		wait_for 10 "UDP follows its check" lab_weight_is 0 "$n" $VIP 53 "$(lab_address $dead)"
-		wait_for 10 "UDP follows its check (IPv6)" lab_weight_is 0 "$n" $VIP6 53 "$(lab_address6 $dead)"
+		wait_for 20 "$n knows that $dead's are down" lab_weight_is 0 "$n" $VIP 80 "$(lab_address $dead)"
+		wait_for 20 "$n knows that $dead's are down (IPv6)" lab_weight_is 0 "$n" $VIP6 80 "$(lab_address6 $dead)"
+		wait_for 20 "UDP follows its check" lab_weight_is 0 "$n" $VIP 53 "$(lab_address $dead)"
+		wait_for 20 "UDP follows its check (IPv6)" lab_weight_is 0 "$n" $VIP6 53 "$(lab_address6 $dead)"
 	done
 	note "active: $(lab_active $VIP)"
 	# shellcheck disable=SC2086 # names
 	all_answered $live
 	load_servers $dead
 	for n in $NODES; do
-		wait_for 15 "$n: all real servers are back" load_healthy "$n"
+		wait_for 30 "$n: all real servers are back" load_healthy "$n"
 	done
 done
 all_answered $NODES

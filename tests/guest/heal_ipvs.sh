@@ -9,8 +9,8 @@ export NODES="node01 node02"
 load_ports()
 {
 	cat <<-YAML
-		  - {name: mh, port: 80, healthCheck: {tcpSocket: {}}}
-		  - {name: rr, port: 81, scheduler: rr, healthCheck: {tcpSocket: {}}}
+		  - {name: mh, port: 80, healthCheck: {tcpSocket: {}, periodMilliseconds: 4000, timeoutMilliseconds: 3000}}
+		  - {name: rr, port: 81, scheduler: rr, healthCheck: {tcpSocket: {}, periodMilliseconds: 4000, timeoutMilliseconds: 3000}}
 	YAML
 }
 load_lab
@@ -20,15 +20,19 @@ load rr client $VIP6 81 12
 load pod01 pod01 $VIP 80 12
 sleep 3
 
-# repaired MILLISECONDS: within so long, and what reading the state took, all is there again.
+# repaired: all is there again within a second, and twice what it takes to look here and now.
 repaired()
 {
 	t0=$(lab_now_ms)
 	until load_healthy node01 && lab_in node01 ipvsadm -Sn | grep -q "^-A -f"; do
-		[ $(($(lab_now_ms) - t0)) -lt 10000 ] || fail "not put back"
+		[ $(($(lab_now_ms) - t0)) -lt 30000 ] || fail "not put back"
 	done
 	took=$(($(lab_now_ms) - t0))
-	[ $took -le "$1" ] || fail "put back after $took ms"
+	t0=$(lab_now_ms)
+	load_healthy node01
+	lab_in node01 ipvsadm -Sn | grep -q "^-A -f"
+	slack=$((100 + 2 * ($(lab_now_ms) - t0)))
+	[ $took -le $((1000 + slack)) ] || fail "put back after $took ms, of which $slack for looking"
 }
 
 repairs()
@@ -40,7 +44,7 @@ step "ipvsadm -C"
 before=$(repairs)
 for i in 1 2 3; do
 	lab_in node01 ipvsadm -C
-	repaired 1300
+	repaired
 	note "$i: put back after $took ms"
 done
 sleep 1
@@ -61,7 +65,7 @@ daemons()
 expect "both ran" daemons
 lab_in node01 ipvsadm --stop-daemon master
 lab_in node01 ipvsadm --stop-daemon backup
-wait_for 3 "both run again" daemons
+wait_for 10 "both run again" daemons
 
 step "a program deletes the service every second"
 lines=$(wc -l <"$LAB/node01.log")
@@ -72,7 +76,7 @@ i=0
 while [ $i -lt "$rounds" ]; do
 	i=$((i + 1))
 	lab_in node01 ipvsadm -D -t $VIP:80
-	repaired 1300
+	repaired
 	[ $took -le $worst_ms ] || worst_ms=$took
 	sleep 0.5
 done
@@ -82,7 +86,7 @@ note "$rounds times: put back after at most $worst_ms ms; counted $counted, logg
 tail -n +$((lines + 1)) "$LAB/node01.log" | cut -c1-200 | head -5
 expect "counted" [ $counted -ge "$rounds" ]
 expect "not logged once per repair" [ "$logged" -lt $((rounds / 2)) ]
-lab_watch new client $VIP 80 -i 50 -t 5000
+lab_watch new client $VIP 80 -i 100 -t 20000
 sleep 2
 report=$(lab_report new)
 expect "new connections succeed: $report" [ "$(field failed "$report")" = 0 ]

@@ -10,11 +10,11 @@ export NODES="node01 node02"
 load_ports()
 {
 	cat <<-YAML
-		  - {name: rr, port: 80, scheduler: rr, healthCheck: {tcpSocket: {}}}
-		  - {name: mh, port: 81, scheduler: mh, healthCheck: {tcpSocket: {}}}
+		  - {name: rr, port: 80, scheduler: rr, healthCheck: {tcpSocket: {}, periodMilliseconds: 4000, timeoutMilliseconds: 3000}}
+		  - {name: mh, port: 81, scheduler: mh, healthCheck: {tcpSocket: {}, periodMilliseconds: 4000, timeoutMilliseconds: 3000}}
 	YAML
 }
-export ADVERT_MS=200 PREEMPTION_DELAY_MS=0
+export ADVERT_MS=500 PREEMPTION_DELAY_MS=0
 load_lab
 lab_client client2 201
 
@@ -43,13 +43,13 @@ forwarded()
 # burst CLIENT ADDRESS PORT N: N connections, several at a time.
 burst()
 {
-	ip netns exec "$1" ask -n "$(($4 / 4))" -t 8000 "$2" "$3" >"$LAB/burst.1" &
+	ip netns exec "$1" ask -n "$(($4 / 4))" -t 20000 "$2" "$3" >"$LAB/burst.1" &
 	b1=$!
-	ip netns exec "$1" ask -n "$(($4 / 4))" -t 8000 "$2" "$3" >"$LAB/burst.2" &
+	ip netns exec "$1" ask -n "$(($4 / 4))" -t 20000 "$2" "$3" >"$LAB/burst.2" &
 	b2=$!
-	ip netns exec "$1" ask -n "$(($4 / 4))" -t 8000 "$2" "$3" >"$LAB/burst.3" &
+	ip netns exec "$1" ask -n "$(($4 / 4))" -t 20000 "$2" "$3" >"$LAB/burst.3" &
 	b3=$!
-	ip netns exec "$1" ask -n "$(($4 / 4))" -t 8000 "$2" "$3" >"$LAB/burst.4"
+	ip netns exec "$1" ask -n "$(($4 / 4))" -t 20000 "$2" "$3" >"$LAB/burst.4"
 	wait $b1 $b2 $b3
 	line=$(awk '{ for (i = 1; i <= NF; i++) { split($i, f, "="); n[f[1]] += f[2] } }
 		END { for (k in n) printf "%s=%d ", k, n[k] }' "$LAB"/burst.[1-4])
@@ -73,7 +73,7 @@ both_active()
 {
 	[ "$(lab_active $VIP)" = "node01 node02" ] && [ "$(lab_active $VIP6)" = "node01 node02" ]
 }
-wait_for 10 "both nodes have the addresses" both_active
+wait_for 20 "both nodes have the addresses" both_active
 # Each client knows the address at another node, whatever is announced.
 for pin in client:51 client2:52; do
 	for vip in $VIP $VIP6; do
@@ -81,9 +81,9 @@ for pin in client:51 client2:52; do
 	done
 done
 for n in $NODES; do
-	wait_for 15 "$n: both real servers are healthy" load_healthy "$n"
+	wait_for 30 "$n: both real servers are healthy" load_healthy "$n"
 done
-n=$(number 240 1250)
+n=$(number 120 1250)
 once=$(forwarded once)
 for c in client client2; do
 	for vip in $VIP $VIP6; do
@@ -105,7 +105,7 @@ expect "none twice" [ "$(forwarded twice)" = 0 ]
 
 step "VRRP gets through again"
 lab_in sw nft delete table netdev split
-wait_for 10 "node01 alone is active" load_active node01
+wait_for 20 "node01 alone is active" load_active node01
 for c in client client2; do
 	for vip in $VIP $VIP6; do
 		ip -n $c neigh del $vip dev eth0
@@ -114,8 +114,8 @@ done
 
 step "role changes at random"
 for c in client client2 pod01 node02; do
-	lab_watch "new-$c" $c $VIP 80 -i "$(number 100 20)" -t 10000
-	lab_watch "new6-$c" $c $VIP6 81 -i "$(number 100 20)" -t 10000
+	lab_watch "new-$c" $c $VIP 80 -i "$(number 400 20)" -t 20000
+	lab_watch "new6-$c" $c $VIP6 81 -i "$(number 400 20)" -t 20000
 done
 load kept client $VIP 81 12
 load kept6 client2 $VIP6 80 12
@@ -132,7 +132,7 @@ while [ $changes -lt "$(number 20 100)" ]; do
 		load_manifests 200 100 98
 		to=node01
 	fi
-	within 10 load_active $to || fail "change $changes: $to did not become active"
+	within 30 load_active $to || fail "change $changes: $to did not become active"
 	sleep 0.$((seed / 65536 % 10))
 done
 note "$changes role changes"

@@ -38,20 +38,20 @@ load_begin
 sleep 3
 
 step "ten moves"
-move "1 SIGTERM" node02 5 lab_agent_stop node01
-move "2 preemption" node01 30 load_agent node01
-move "3 a higher priority for node02" node02 10 load_manifests 100 200 98
-move "4 a lower one again" node01 10 load_manifests 100 99 98
-move "5 SIGKILL" node02 10 lab_agent_kill node01
-move "6 start after SIGKILL" node01 30 load_agent node01
-SERVING="node02 node03" NEW_MAY_FAIL=yes move "7 node01's cable is pulled" node02 10 lab_cable node01 down
-move "8 the cable is back" node01 40 lab_cable node01 up
+move "1 SIGTERM" node02 20 lab_agent_stop node01
+move "2 preemption" node01 60 load_agent node01
+move "3 a higher priority for node02" node02 20 load_manifests 100 200 98
+move "4 a lower one again" node01 20 load_manifests 100 99 98
+move "5 SIGKILL" node02 20 lab_agent_kill node01
+move "6 start after SIGKILL" node01 60 load_agent node01
+SERVING="node02 node03" NEW_MAY_FAIL=yes move "7 node01's cable is pulled" node02 20 lab_cable node01 down
+move "8 the cable is back" node01 60 lab_cable node01 up
 step "node01 is about to be rebooted: its own clients end"
 for name in node01 pod01; do
 	kept $name
 	LOADS=$(printf '%s\n' $LOADS | grep -vx $name)
 done
 export SERVING="node02 node03"
-NEW_MAY_FAIL=yes move "9 node01 is rebooted" node02 10 reboot_node01
-move "10 node01 is back" node01 40 node01_comes_back
+NEW_MAY_FAIL=yes move "9 node01 is rebooted" node02 20 reboot_node01
+move "10 node01 is back" node01 60 node01_comes_back
 load_end

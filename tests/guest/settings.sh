@@ -24,13 +24,13 @@ for name in young:$VIP young6:$VIP6; do
 	load "${name%%:*}" client "${name#*:}" 80 "$n"
 done
 expect "exit status 0" lab_agent_stop node01
-wait_for 5 "node02 is active" load_active node02
+wait_for 20 "node02 is active" load_active node02
 sleep 3
 kept young young6
 
 step "node02 dies: its clients are reset"
 load_agent node01
-wait_for 20 "node01 takes part" load_healthy node01
+wait_for 40 "node01 takes part" load_healthy node01
 for name in to2:$VIP to2-6:$VIP6; do
 	lab_hold "${name%%:*}" client "${name#*:}" 81 -n 6 -i 100 -w node02
 	lab_hold "rest-${name%%:*}" client "${name#*:}" 81 -n 6 -i 100 -w node03
@@ -42,19 +42,21 @@ load_moved()
 		[ -n "$(ip -n node01 -o address show dev eth0 to $VIP6)$(ip -n node03 -o address show dev eth0 to $VIP6)" ]
 }
 lab_cable node02 down
-wait_for 10 "the addresses have moved" load_moved
+wait_for 30 "the addresses have moved" load_moved
 t0=$(lab_now_ms)
 all_reset()
 {
 	[ "$(field reset "$(lab_peek to2)")" = 6 ] && [ "$(field reset "$(lab_peek to2-6)")" = 6 ]
 }
 until all_reset; do
-	[ $(($(lab_now_ms) - t0)) -lt 10000 ] || fail "not reset: $(lab_peek to2); $(lab_peek to2-6)"
+	[ $(($(lab_now_ms) - t0)) -lt 30000 ] || fail "not reset: $(lab_peek to2); $(lab_peek to2-6)"
 done
 took=$(($(lab_now_ms) - t0))
 note "reset $took ms after the move: $(lab_peek to2); $(lab_peek to2-6)"
-# Asking takes time as well.
-expect "within a second" [ $took -le 1300 ]
+t1=$(lab_now_ms)
+all_reset
+slack=$((300 + 2 * ($(lab_now_ms) - t1)))
+expect "within a second, and what asking takes here: $slack ms" [ $took -le $((1000 + slack)) ]
 lab_stop to2
 lab_stop to2-6
 export SERVING="node01 node03"

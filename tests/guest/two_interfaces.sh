@@ -64,11 +64,11 @@ for vip in $VIP $VIP6; do
 	done
 done
 expect "node01 stops" lab_agent_stop node01
-wait_for 5 "node02 is active" load_active node02
+wait_for 20 "node02 is active" load_active node02
 sleep 6 # announcements are made for 5 s
 only_answers 52
 load_agent node01
-wait_for 40 "node01 is active" load_active node01
+wait_for 60 "node01 is active" load_active node01
 
 step "the nodes' network apart from the VIP's"
 for n in $NODES; do
@@ -106,7 +106,7 @@ load_real_servers()
 load_manifests 100 99 98
 sleep 3
 for n in $NODES; do
-	wait_for 20 "$n: all real servers passed their check" load_healthy "$n"
+	wait_for 60 "$n: all real servers passed their check" load_healthy "$n"
 done
 for vip in $VIP $VIP6; do
 	for c in client node01 node02 pod01 pod02; do

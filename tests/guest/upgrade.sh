@@ -16,8 +16,8 @@ replace_agents()
 		expect "$n: exit status 0" lab_agent_stop $n
 		sleep 0.3
 		load_agent $n
-		wait_for 20 "$n takes part again" load_healthy $n
-		wait_for 30 "one node has the addresses" load_one_active
+		wait_for 40 "$n takes part again" load_healthy $n
+		wait_for 60 "one node has the addresses" load_one_active
 		# A connection that ages is one that its director has not told the others of in the meantime.
 		sleep "$1"
 		now=$(lab_active $VIP)
@@ -40,10 +40,10 @@ for n in $NODES; do
 done
 load_agents --ipvs-sysctl-dir $SETTINGS --ipvs-tcp-timeout 12
 # Nothing silent here: that would end by itself.
-n=$(number 20 100)
+n=$(number 8 100)
 for port in 80 81 82; do
-	lab_hold "out$port" client $VIP $port -n "$n" -i "$(number 500 200)" -l $((n / 2)) -t 60000
-	lab_hold "out6-$port" client $VIP6 $port -n "$n" -i "$(number 500 200)" -l $((n / 2)) -t 60000
+	lab_hold "out$port" client $VIP $port -n "$n" -i "$(number 1000 200)" -l $((n / 2)) -t 60000
+	lab_hold "out6-$port" client $VIP6 $port -n "$n" -i "$(number 1000 200)" -l $((n / 2)) -t 60000
 	LOADS="${LOADS-} out$port out6-$port"
 done
 for k in 1 2 3; do
@@ -51,12 +51,12 @@ for k in 1 2 3; do
 	lab_hold "pod0$k" pod0$k $VIP6 80 -n "$n" -i 1000 -l $((n / 2)) -t 60000
 	LOADS="$LOADS node0$k pod0$k"
 done
-lab_watch new client $VIP 80 -i 50 -t 10000
+lab_watch new client $VIP 80 -i 100 -t 20000
 sleep 3
 replace_agents 14
 expect "moved at most twice: $seen" [ $seen -le 2 ]
 # The one that is preferred may still be listening.
-wait_for 40 "node01 is active in the end" load_active node01
+wait_for 60 "node01 is active in the end" load_active node01
 report=$(lab_report new)
 note "new: $report"
 [ "$(field failed "$report")" = 0 ] || fail "new connections failed: $report"

@@ -15,7 +15,7 @@ VIP=192.168.44.130
 VIP6=fd00:44::130
 SETTINGS=/mnt
 NODES="node01 node02 node03"
-ADVERT_MS=${ADVERT_MS:-500}
+ADVERT_MS=${ADVERT_MS:-1000}
 CHECK_MS=${CHECK_MS:-4000}
 PREEMPTION_DELAY_MS=${PREEMPTION_DELAY_MS:-15000}
 
@@ -63,11 +63,11 @@ load_real_servers()
 load_ports()
 {
 	cat <<-YAML
-		  - {name: mh, port: 80, scheduler: mh, healthCheck: {tcpSocket: {}, periodMilliseconds: $CHECK_MS}}
-		  - {name: rr, port: 81, scheduler: rr, healthCheck: {tcpSocket: {}, periodMilliseconds: $CHECK_MS}}
-		  - {name: wlc, port: 82, scheduler: wlc, healthCheck: {tcpSocket: {}, periodMilliseconds: $CHECK_MS}}
-		  - {name: persistent, port: 83, scheduler: rr, persistenceSeconds: 300, healthCheck: {tcpSocket: {}, periodMilliseconds: $CHECK_MS}}
-		  - {name: udp, port: 53, protocol: UDP, scheduler: rr, healthCheck: {tcpSocket: {port: 80}, periodMilliseconds: $CHECK_MS}}
+		  - {name: mh, port: 80, scheduler: mh, healthCheck: {tcpSocket: {}, periodMilliseconds: $CHECK_MS, timeoutMilliseconds: 3000}}
+		  - {name: rr, port: 81, scheduler: rr, healthCheck: {tcpSocket: {}, periodMilliseconds: $CHECK_MS, timeoutMilliseconds: 3000}}
+		  - {name: wlc, port: 82, scheduler: wlc, healthCheck: {tcpSocket: {}, periodMilliseconds: $CHECK_MS, timeoutMilliseconds: 3000}}
+		  - {name: persistent, port: 83, scheduler: rr, persistenceSeconds: 300, healthCheck: {tcpSocket: {}, periodMilliseconds: $CHECK_MS, timeoutMilliseconds: 3000}}
+		  - {name: udp, port: 53, protocol: UDP, scheduler: rr, healthCheck: {tcpSocket: {port: 80}, periodMilliseconds: $CHECK_MS, timeoutMilliseconds: 3000}}
 	YAML
 }
 
@@ -130,12 +130,12 @@ load_agents()
 {
 	LOAD_OPTIONS=${*:---ipvs-sysctl-dir $SETTINGS}
 	load_agent node01
-	wait_for 40 "node01 has programmed its kernel" load_healthy node01
+	wait_for 60 "node01 has programmed its kernel" load_healthy node01
 	load_agent node02
 	load_agent node03
-	wait_for 30 "node01 is active" load_active node01
+	wait_for 60 "node01 is active" load_active node01
 	for n in $NODES; do
-		wait_for 30 "$n: all real servers passed their check" load_healthy "$n"
+		wait_for 60 "$n: all real servers passed their check" load_healthy "$n"
 	done
 }
 
@@ -179,7 +179,7 @@ load_begin()
 	load node02-6 node02 $VIP6 80 "$n"
 	load pod02-6 pod02 $VIP6 80 "$n"
 	lab_hold udp client $VIP 53 -u -n 6 -i 500
-	lab_watch new client $VIP 80 -i "$(number 100 20)" -t 10000
+	lab_watch new client $VIP 80 -i "$(number 100 20)" -t 20000
 	note "kept:$(for name in $LOADS; do printf ' %s' "$name"; done); new: $(number 10 50) a second"
 }
 
