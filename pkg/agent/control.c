@@ -379,6 +379,11 @@ int agent_run(const struct agent_conf *conf, struct verr *reterr)
 			 KV_STR("version", conf->version),
 			 KV_STR("source", control_source_path(&c)), KV_BOOL("ipvs", c.ipvs != NULL),
 			 KV_BOOL("realtime", election_is_realtime(c.election)));
+		if (!election_is_realtime(c.election))
+			log_warning(
+				"Election has no real-time priority: a busy node may lose its "
+				"roles",
+				KV_STR("hint", "permit SCHED_FIFO: CAP_SYS_NICE or RLIMIT_RTPRIO"));
 		control_changed(&c);
 		r = loop_run(c.loop);
 		if (r < 0)
