@@ -23,6 +23,8 @@ expect()
 	"$@" >/dev/null 2>"$KUBE/said" || {
 		head -n 5 "$KUBE/said"
 		echo "FAIL $what; the client said:"
+		echo stats >&8
+		sleep 1
 		tail -n 30 "$KUBE/watch.out"
 		exit 1
 	}
