@@ -8,12 +8,12 @@ examples_lab node01 node02
 step "node02 first"
 lab_agent_start node02
 move_to node02 25
+# How long it listens is measured in sigterm.sh; here it only matters that it waits at all.
 lab_agent_start node01
 wait_for 15 "node01 has programmed its kernel" lab_weight_is 1 node01 $SSH 22 192.168.44.51
 wait_for 15 "checks" all_weights 1 node01 node02
 balanced client node01 node02
 lab_hold outside client $SSH 22 -n 8 -q 4
-stays 8 "node01 listens" lab_only_active node02 $SSH
 move_to node01 30
 balanced client node01 node02
 none_lost outside
