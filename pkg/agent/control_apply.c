@@ -351,6 +351,16 @@ static void shrink_owned(struct control *c)
 	c->n_owned = n;
 }
 
+/* A role that changed while the kernel was being read is not somebody else's doing: hear of it first. */
+static void check_roles(struct control *c, const struct have *h)
+{
+	uint64_t now_ns = mono_now_ns();
+
+	control_roles_drain(c, now_ns);
+	control_roles_check(c, h->looked & CONTROL_LOOK_NFT ? h->k.elems : NULL, h->k.n_elems,
+			    now_ns);
+}
+
 /* `planned`: the wanted state has just changed, so differences are not somebody else's doing. */
 static bool reconcile(struct control *c, bool planned, uint64_t now_ns)
 {
@@ -383,8 +393,7 @@ static bool reconcile(struct control *c, bool planned, uint64_t now_ns)
 		if (rules)
 			control_roles_repair(c);
 		else if (!planned)
-			control_roles_check(c, h.looked & CONTROL_LOOK_NFT ? h.k.elems : NULL,
-					    h.k.n_elems, now_ns);
+			check_roles(c, &h);
 	}
 	have_done(c, &h);
 	plan_ops_done(&ops);
