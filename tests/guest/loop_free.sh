@@ -80,6 +80,12 @@ for pin in client:51 client2:52; do
 		ip -n "${pin%:*}" neigh replace $vip lladdr "$(lab_mac "${pin#*:}")" dev eth0 nud permanent
 	done
 done
+# A node that has an IPv6 address asks for its clients with it, and such a client would answer to the other node:
+# outside of a test it would follow whoever asked last. Here it may not, so the nodes know it.
+for n in $NODES; do
+	ip -n "$n" -6 neigh replace fd00:44::200 lladdr "$(lab_mac 200)" dev eth0 nud permanent
+	ip -n "$n" -6 neigh replace fd00:44::201 lladdr "$(lab_mac 201)" dev eth0 nud permanent
+done
 for n in $NODES; do
 	wait_for 30 "$n: both real servers are healthy" load_healthy "$n"
 done
