@@ -44,11 +44,13 @@ move "3 a higher priority for node02" node02 20 load_manifests 100 200 98
 move "4 a lower one again" node01 20 load_manifests 100 99 98
 move "5 SIGKILL" node02 20 lab_agent_kill node01
 move "6 start after SIGKILL" node01 60 load_agent node01
+ABSENT="node01 pod01"
 SERVING="node02 node03" NEW_MAY_FAIL=yes move "7 node01's cable is pulled" node02 20 lab_cable node01 down
-move "8 the cable is back" node01 60 lab_cable node01 up
+SERVING="node02 node03" move "8 the cable is back" node01 60 lab_cable node01 up
 step "node01 is about to be rebooted: its own clients end"
 for name in node01 pod01; do
 	kept $name
+	# shellcheck disable=SC2086 # names
 	LOADS=$(printf '%s\n' $LOADS | grep -vx $name)
 done
 export SERVING="node02 node03"
