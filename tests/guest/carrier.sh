@@ -7,7 +7,8 @@ lab_enter "$@"
 examples_lab node01 node02
 lab_pod node02 pod02
 examples_start
-lab_hold outside client $SSH 22 -n 12 -q 4 -t 40000
+# Those of node01 are reset where IPVS may expire them: their server is away.
+lab_hold outside client $SSH 22 -w node02 -n 12 -q 4 -t 40000
 lab_hold node02s node02 $SSH 22 -n 2 -q 1 -t 40000
 sleep 3
 
