@@ -264,7 +264,6 @@ const char *control_node_of(const struct control *c, const struct plan_vip *v,
 			    const struct addr *source);
 
 /* control_apply.c */
-#define CONTROL_FACTS_LINKS 1u
 #define CONTROL_FACTS_NEIGHS 2u
 #define CONTROL_LOOK_IPVS 1u
 #define CONTROL_LOOK_IPVS_MORE 2u /* time-outs and synchronisation daemons */

@@ -176,7 +176,6 @@ static void on_note(struct control *c, const struct switchover_note *note, uint6
 		log_info(note->active ? "Addresses were taken" : "Addresses were given up",
 			 KV_STR("virtualIP", v->name),
 			 KV_STR("took", mono_span_text(note->took_ns, span, sizeof(span))));
-		c->facts_dirty |= CONTROL_FACTS_LINKS;
 		control_look(c, 0, 50 * NS_PER_MS);
 		break;
 	case SWITCHOVER_NOTE_ERROR:
@@ -189,7 +188,6 @@ static void on_note(struct control *c, const struct switchover_note *note, uint6
 		break;
 	case SWITCHOVER_NOTE_LOST:
 		log_debug(2, "Address was gone at its renewal", KV_STR("virtualIP", v->name));
-		c->facts_dirty |= CONTROL_FACTS_LINKS;
 		control_look(c, CONTROL_LOOK_RTNL, 300 * NS_PER_MS);
 		(void)now_ns;
 		break;

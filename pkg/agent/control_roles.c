@@ -216,9 +216,12 @@ static int send_role(struct control *c, struct control_vip *v, size_t idx,
 		return -ENOMEM;
 	int r = plan_role_want(c->plan, idx, facts, control_verdict, c, role);
 
-	if (r == 0)
+	bool same = r == 0 && v->has_role && !v->role_again && plan_role_eq(role, &v->role_sent);
+
+	/* switchover will own the first, so a changed one is made a second time to compare with */
+	if (r == 0 && !same)
 		r = plan_role_want(c->plan, idx, facts, control_verdict, c, &kept);
-	if (r < 0 || (v->has_role && !v->role_again && plan_role_eq(role, &v->role_sent))) {
+	if (r < 0 || same) {
 		plan_role_done(role);
 		plan_role_done(&kept);
 		free(role);

@@ -133,10 +133,6 @@ static bool setting_is(const struct control *c, const char *name, const char *va
 
 	if (ipvs_sysctl_read(c->conf->ipvs_sysctl_dir, name, text, sizeof(text)) < 0)
 		return false;
-	for (char *p = text; *p; p++) {
-		if (*p == '\t')
-			*p = ' ';
-	}
 	return strcmp(text, value) == 0;
 }
 

@@ -78,13 +78,8 @@ static json_t *settings_json(const struct control *c)
 	set_bool(o, "writable", c->settings_writable);
 	set_bool(o, "expireNodestConn", c->expire_nodest);
 	set_bool(o, "sloppyTCP", c->sloppy_tcp);
-	if (ipvs_sysctl_read(c->conf->ipvs_sysctl_dir, "sync_threshold", text, sizeof(text)) == 0) {
-		for (char *p = text; *p; p++) {
-			if (*p == '\t')
-				*p = ' ';
-		}
+	if (ipvs_sysctl_read(c->conf->ipvs_sysctl_dir, "sync_threshold", text, sizeof(text)) == 0)
 		set_text(o, "syncThreshold", text);
-	}
 	if (ipvs_sysctl_read(c->conf->ipvs_sysctl_dir, "sync_refresh_period", text, sizeof(text)) ==
 	    0)
 		set_uint(o, "syncRefreshPeriodSeconds", strtoul(text, NULL, 10));
