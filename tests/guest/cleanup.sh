@@ -20,7 +20,8 @@ examples_start
 
 step "adoption"
 balanced client node01 node02
-expect "the service has counted connections" sh -c 'ip netns exec node01 ipvsadm -Ln --stats | awk "/$1:22 / { exit !(\$3 >= 8) }"' - $SSH
+# The kernel sums its counters up every 2 s.
+wait_for 10 "the service has counted connections" sh -c 'ip netns exec node01 ipvsadm -Ln --stats | awk "/$1:22 / { exit !(\$3 >= 8) }"' - $SSH
 lab_in node01 ipvsadm -Sn | grep -v 10.0.0.1 | sort >"$LAB/services"
 lab_agent_kill node01
 lab_agent_start node01
