@@ -211,4 +211,96 @@ bool api_check_eq(const struct api_health_check *a, const struct api_health_chec
 /* Borrowed entry or NULL. */
 const struct api_secret_entry *api_secret_get(const struct api_secret *s, const char *key);
 
+/* ---- status: what agents tell the API server ---- */
+
+enum api_condition_type { API_ACCEPTED, API_READY, API_DEGRADED, API_CONFLICTED, API_CONDITION_N };
+const char *api_condition_name(enum api_condition_type t); /* "Accepted" */
+
+struct api_condition {
+	bool is_set; /* false: nothing is said of it */
+	bool status;
+	const char *reason; /* CamelCase, one word */
+	const char *message; /* for people, or "" */
+};
+
+/* One VirtualIP as the node that writes its status sees it. All texts are borrowed. */
+struct api_vip_report {
+	const struct api_vip *vip; /* the version that counts here: addresses and ports */
+	int64_t generation; /* of the present object */
+	const char *active_node; /* "": none */
+	const char *transition_time; /* RFC 3339: when it became active; NULL: as it was */
+	const char *interface; /* "": not known */
+	uint8_t vrid; /* 0: not known */
+	size_t n_servers_healthy, n_servers; /* healthy: on every port */
+	struct api_condition conditions[API_CONDITION_N];
+};
+/*
+ * VirtualIP.status. before: the present one, or NULL; a condition whose status is the same keeps its
+ * lastTransitionTime, conditions of others stay. now_text: RFC 3339. Owned; NULL: no memory.
+ */
+json_t *api_vip_status(const struct api_vip_report *r, const json_t *before, const char *now_text);
+/* `before` with condition Degraded/MultipleActive, and nothing else changed. Owned; NULL: no memory. */
+json_t *api_vip_status_multiple(json_t *before, int64_t generation, const char *message,
+				const char *now_text);
+
+/* Who writes a VirtualIP's status, and how; SPEC section 3. */
+enum api_write {
+	API_WRITE_NOTHING, /* another node does */
+	API_WRITE_OWN, /* all of it, with this node as the active one */
+	API_WRITE_NOBODY, /* all of it, with no active node */
+	API_WRITE_MULTIPLE, /* another node's name is there although this one is active: say so */
+};
+struct api_participant {
+	const char *name;
+	bool ready;
+};
+struct api_writing {
+	const char *self;
+	const char *named; /* status.activeNode; "": none */
+	bool is_active; /* this node is */
+	bool has_claimed; /* and has written its name once since it became so */
+	bool is_settled; /* it is not active, and has not been for some seconds */
+	const struct api_participant *members; /* the nodes that take part, sorted by name */
+	size_t n_members;
+	const struct api_participant *nodes; /* all nodes, for a VIP that selects none; sorted */
+	size_t n_nodes;
+};
+enum api_write api_write_decide(const struct api_writing *w);
+
+/* One real server's port that fails its check. */
+struct api_unhealthy {
+	const struct addr *address;
+	uint16_t port;
+	enum api_protocol protocol;
+	const char *reason; /* "L4Timeout"; NULL: not checked yet */
+	const char *message;
+};
+#define API_UNHEALTHY_PER_VIP 8
+#define API_UNHEALTHY_MAX 1024
+
+/* One VirtualIP in the state of this node. All texts are borrowed; NULL: left out. */
+struct api_node_vip {
+	const char *name;
+	int64_t generation;
+	const char *role;
+	const char *reason, *message; /* what is wrong */
+	uint8_t priority; /* 0: takes no part in the election */
+	const char *interface;
+	const char *transition_time, *transition_reason;
+	size_t n_servers_healthy, n_servers;
+	struct api_unhealthy unhealthy[API_UNHEALTHY_PER_VIP];
+	size_t n_unhealthy; /* entries of unhealthy */
+	size_t n_unhealthy_all; /* how many there are */
+	bool is_active;
+};
+/* VirtualIPNodeState.status; messages are cut to 256 bytes. Owned; NULL: no memory. */
+json_t *api_node_state(const char *agent_version, const struct api_node_vip *vips, size_t n);
+
+/*
+ * The merge patch (RFC 7396) that makes `from` (NULL: nothing) what `to` is: only what differs, null for
+ * what goes. NULL if they are equal, so that nothing need be written, or without memory. Owned; neither
+ * argument is changed.
+ */
+json_t *api_merge_patch(json_t *from, json_t *to);
+
 #endif
