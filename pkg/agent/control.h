@@ -12,7 +12,11 @@
  *	control_conflict.c	strangers that use a VIP's number or address
  *	control_arp.c		those that answer ARP for it
  *	control_health.c	targets, probes, verdicts
+ *	control_conditions.c	what can be said of a VIP, in conditions
  *	control_status.c	the document of `vipd status`
+ *	control_report.c	the status of VirtualIPs, as the API server is told it
+ *	control_report_node.c	and that of this node
+ *	control_events.c	Events
  *	control_resend.c	whose connections are told to the others
  *	control_http.c		/livez and /readyz
  *	control_settings.c	IPVS settings and former values in the state directory
@@ -100,7 +104,8 @@ struct control_vip {
 
 	enum vrrp_state state;
 	enum vrrp_why why;
-	uint64_t since_ns;
+	uint64_t since_ns, since_text_ns;
+	char since_text[MONO_TEXT_MAX]; /* of since_text_ns; see control_since_text */
 	struct addr active; /* source address of the active router; unset: unknown */
 	uint8_t active_priority;
 	uint64_t active_since_ns;
@@ -333,6 +338,18 @@ int control_http_start(struct control *c, struct verr *reterr);
 int control_resend_start(struct control *c, struct verr *reterr);
 void control_resend_update(struct control *c, uint64_t now_ns);
 void control_resend_done(struct control *c);
+
+/* control_conditions.c */
+struct control_conditions { /* not to be moved: its texts are inside */
+	struct api_condition items[API_CONDITION_N];
+	size_t n_healthy, n_servers; /* real servers; healthy on every port */
+	char health[160], strangers[256];
+};
+void control_conditions_get(const struct control *c, const struct control_vip *v,
+			    const struct plan_vip *pv, uint64_t now_ns,
+			    struct control_conditions *ret);
+const char *control_role_name(const struct control_vip *v, const struct plan_vip *pv);
+const char *control_since_text(struct control_vip *v); /* RFC 3339: of its last role change */
 
 /* control_status.c */
 json_t *control_status(void *user, enum ctl_request req);

@@ -311,76 +311,24 @@ static json_t *ports_json(const struct control *c, const struct plan_vip *pv, ui
 	return list;
 }
 
-static void condition(json_t *list, const char *type, bool status, const char *reason,
-		      const char *message)
-{
-	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "type", type, "status",
-					      status ? "True" : "False", "reason", reason,
-					      "message", message ? message : ""));
-}
-
-/* Counts over ports and real servers; text of the first trouble. */
-static void health_counts(const struct control *c, const struct plan_vip *pv,
-			  size_t *ret_dead_ports, size_t *ret_unhealthy, char *text, size_t size)
-{
-	*ret_dead_ports = *ret_unhealthy = 0;
-	for (size_t p = 0; p < pv->vip->n_ports; p++) {
-		const struct api_port *port = &pv->vip->ports[p];
-		size_t healthy = 0;
-
-		for (size_t s = 0; s < pv->n_servers; s++) {
-			if (control_verdict(c, &pv->servers[s].address, &port->check) ==
-			    HEALTH_HEALTHY)
-				healthy++;
-		}
-		*ret_unhealthy += pv->n_servers - healthy;
-		*ret_dead_ports += healthy == 0;
-		if (healthy < pv->n_servers && !*text)
-			snprintf(text, size, "%zu of %zu real servers of %u/%s %s unhealthy",
-				 pv->n_servers - healthy, pv->n_servers, port->port,
-				 port->protocol == API_TCP ? "TCP" : "UDP",
-				 pv->n_servers - healthy == 1 ? "is" : "are");
-	}
-}
-
 static json_t *conditions_json(const struct control *c, const struct control_vip *v,
 			       const struct plan_vip *pv, uint64_t now_ns)
 {
+	struct control_conditions all;
 	json_t *list = json_array();
-	size_t dead = 0, unhealthy = 0;
-	char text[160] = "", who[256] = "";
-	bool strange = control_strangers_text(v, now_ns, who, sizeof(who));
 
-	if (pv->refused != PLAN_OK) {
-		condition(list, "Accepted", false, plan_reason_name(pv->refused), pv->message);
-		return list;
+	control_conditions_get(c, v, pv, now_ns, &all);
+	for (unsigned int t = 0; t < API_CONDITION_N; t++) {
+		const struct api_condition *one = &all.items[t];
+
+		if (one->is_set)
+			json_array_append_new(
+				list, json_pack("{s:s, s:s, s:s, s:s}", "type",
+						api_condition_name((enum api_condition_type)t),
+						"status", one->status ? "True" : "False", "reason",
+						one->reason, "message", one->message));
 	}
-	if (pv->rejected != PLAN_OK) /* the version before runs on */
-		condition(list, "Accepted", false, plan_reason_name(pv->rejected), pv->message);
-	else
-		condition(list, "Accepted", true, "Accepted", "");
-	health_counts(c, pv, &dead, &unhealthy, text, sizeof(text));
-	bool active = addr_is_set(&v->active) || v->state == VRRP_ACTIVE;
-
-	if (!active)
-		condition(list, "Ready", false, "NoActiveNode", "no node is known to be active");
-	else
-		condition(list, "Ready", dead == 0, dead ? "NoHealthyRealServer" : "Serving",
-			  dead ? text : "");
-	if (pv->degraded != PLAN_OK)
-		condition(list, "Degraded", true, plan_reason_name(pv->degraded), pv->message);
-	else
-		condition(list, "Degraded", unhealthy > 0,
-			  unhealthy ? "RealServerUnhealthy" : "AllHealthy", text);
-	condition(list, "Conflicted", strange, strange ? "Stranger" : "NoConflict", who);
 	return list;
-}
-
-static const char *role_name(const struct control_vip *v, const struct plan_vip *pv)
-{
-	if (pv->refused != PLAN_OK || (!pv->routes && !pv->serves))
-		return "NotRun";
-	return pv->routes ? vrrp_state_name(v->state) : "RealServer";
 }
 
 static void router_json(json_t *o, const struct control *c, const struct control_vip *v,
@@ -415,7 +363,7 @@ static json_t *vip_json(const struct control *c, const struct control_vip *v,
 		json_array_append_new(addresses,
 				      json_string(addr_text(&pv->vip->addresses[i], text)));
 	json_object_set_new(o, "addresses", addresses);
-	set_text(o, "role", role_name(v, pv));
+	set_text(o, "role", control_role_name(v, pv));
 	if (pv->refused != PLAN_OK)
 		set_text(o, "reason", plan_reason_name(pv->refused));
 	else if (pv->fault != PLAN_OK)
