@@ -265,6 +265,8 @@ static int start_objects(struct control *c, struct verr *reterr)
 		log_warning("Objects could not be read: the last good ones are in force",
 			    KV_STR("source", control_source_path(c)),
 			    KV_STR("state", c->conf->state_dir), KV_UINT("objects", n));
+	if (control_source_kube(c))
+		return control_report_start(c, control_source_kube(c), reterr);
 	return 0;
 }
 
@@ -341,6 +343,7 @@ static void stop(struct control *c)
 	drop_addresses(c);
 	ctl_server_free(c->ctl);
 	http_server_free(c->http);
+	control_report_done(c);
 	control_source_done(c);
 	control_resend_done(c);
 	control_arp_done(c);

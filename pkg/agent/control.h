@@ -87,6 +87,23 @@ struct control_sign {
 	uint64_t at_ns; /* last seen; 0: none */
 };
 
+/* How often something is written, and when next. */
+struct control_pace {
+	uint64_t sent_ns, next_ns; /* not before next_ns */
+	unsigned int n_failures;
+};
+
+/* What the API server is told of a VIP. */
+struct control_told {
+	struct control *c;
+	struct kube_call *call; /* under way */
+	struct control_pace pace;
+	char based_on[64]; /* resourceVersion that the last write was for */
+	/* since_ns of the role for which this node's name has been written, or MultipleActive; and the same
+	 * of the write under way */
+	uint64_t claimed_ns, claiming_ns, multiple_ns, telling_multiple_ns;
+};
+
 struct control_vip {
 	uint32_t id;
 	char name[API_NAME_MAX];
@@ -114,6 +131,7 @@ struct control_vip {
 	struct control_sign signs[CONTROL_SIGNS];
 	uint64_t arp_ask_ns, arp_told_ns; /* asked next; told last */
 	enum plan_reason told_refused, told_rejected, told_degraded; /* logged already */
+	struct control_told told;
 	UT_hash_handle hh_id, hh_name;
 };
 
@@ -162,6 +180,9 @@ struct control {
 	struct probe_engine *probes;
 	struct manifest_source *manifests; /* one of the two */
 	struct control_source *source; /* the Kubernetes API */
+	struct control_report *report; /* and what it is told; NULL with --manifests */
+	struct control_node_report *node_report;
+	struct kube_events *events;
 	struct ctl_server *ctl;
 	struct http_server *http;
 	struct resend *resend;
@@ -180,6 +201,7 @@ struct control {
 	struct control_object *objects; /* by key */
 	struct control_problem *problems;
 	bool synced;
+	bool loaded; /* the state directory held the objects of the last run */
 	bool swept; /* role elements of no VIP were removed */
 	bool source_bad; /* the directory as a whole cannot be read */
 	bool objects_changed; /* since the state file was written */
@@ -246,12 +268,16 @@ int control_source_start(struct control *c, struct verr *reterr);
 void control_source_done(struct control *c);
 const char *control_source_path(const struct control *c); /* for people; borrowed */
 bool control_source_current(const struct control *c); /* what is known is what there is now */
+struct kube *control_source_kube(const struct control *c); /* borrowed; NULL with --manifests */
 
 /* control_objects.c */
 void control_sink(void *user, const struct object_event *ev);
 int control_objects_load(struct control *c); /* from the state directory, as stale ones */
 int control_objects_save(struct control *c);
 void control_objects_done(struct control *c);
+/* Borrowed until objects change; NULL: there is none. Of the kinds without a namespace. */
+const struct control_object *control_object_find(const struct control *c, const char *kind,
+						 const char *name);
 struct control_object *control_object_ref(struct control_object *o);
 void control_object_unref(struct control_object *o);
 /* Adds to the owned addresses (sorted, unique). */
@@ -295,6 +321,7 @@ enum health_verdict control_verdict(const void *user, const struct addr *address
 /* control_roles.c */
 const struct plan_vip *control_plan_of(const struct control *c, const struct control_vip *v);
 struct control_vip *control_vip_by_id(struct control *c, uint32_t id);
+struct control_vip *control_vip_by_name(const struct control *c, const char *name);
 /* Election gives the addresses up first; switchover forgets the VIP when election has. */
 void control_vip_leave(struct control *c, struct control_vip *v);
 void control_vip_free(struct control *c, struct control_vip *v);
@@ -314,8 +341,8 @@ void control_roles_done(struct control *c);
 /* Notes a sign. True if it is new, so worth a line in the log. */
 bool control_sign_note(struct control_vip *v, const struct addr *address, const char *what,
 		       bool node, uint64_t now_ns);
-void control_stranger(struct control_vip *v, const struct addr *address, const char *what,
-		      uint64_t now_ns);
+void control_stranger(struct control *c, struct control_vip *v, const struct addr *address,
+		      const char *what, uint64_t now_ns);
 /* "192.0.2.7 (adverts), 192.0.2.8 (checksum)" of the strangers seen lately. False: there are none. */
 bool control_strangers_text(const struct control_vip *v, uint64_t now_ns, char *buf, size_t size);
 
@@ -353,6 +380,30 @@ const char *control_since_text(struct control_vip *v); /* RFC 3339: of its last 
 
 /* control_status.c */
 json_t *control_status(void *user, enum ctl_request req);
+
+/* control_report.c: all but _start do nothing with --manifests */
+int control_report_start(struct control *c, struct kube *kube, struct verr *reterr);
+void control_report_changed(struct control *c); /* there may be something to tell */
+void control_report_at(struct control *c, uint64_t when_ns);
+/* After an answer with this HTTP status (0: none): when the next write may be, which it returns. */
+uint64_t control_pace_result(struct control_pace *pace, int status, uint64_t now_ns);
+void control_report_forget(struct control_vip *v); /* its answer would find nobody */
+void control_report_done(struct control *c);
+/* control_report_node.c: when to look again; 0: when something changes */
+uint64_t control_report_node(struct control *c, struct kube *kube, uint64_t now_ns);
+void control_report_node_done(struct control *c);
+
+/* control_events.c: nothing is told without control_events_start */
+int control_events_start(struct control *c, struct kube *kube, struct verr *reterr);
+void control_events_done(struct control *c);
+/* After a role change from `before`; active: the name of the node that is, or NULL. */
+void control_event_role(struct control *c, const struct control_vip *v, enum vrrp_state before,
+			const char *active);
+/* It is not run, refused or degraded; PLAN_OK: it is run (again). */
+void control_event_reason(struct control *c, const struct control_vip *v, enum plan_reason reason,
+			  const char *message);
+void control_event_stranger(struct control *c, const struct control_vip *v, const char *address,
+			    const char *what);
 
 /* control_settings.c */
 void control_settings_open(struct control *c);

@@ -441,7 +441,8 @@ int control_turn(void *user, uint64_t now_ns)
 		c->dirty =
 			true; /* what waits for time alone, as an unresolved peer, is tried again */
 	}
-	dirty = c->dirty;
+	/* half of the objects would be taken for all of them: a VIP without its Node */
+	dirty = c->dirty && (c->synced || c->loaded);
 	if (dirty) {
 		c->dirty = false;
 		c->look = CONTROL_LOOK_ALL;
@@ -467,6 +468,7 @@ int control_turn(void *user, uint64_t now_ns)
 	if (dirty && c->plan) {
 		control_resend_update(c, now_ns);
 		control_arp_update(c, now_ns);
+		control_report_changed(c);
 	}
 	c->ready = c->has_want && good && c->synced;
 	if (c->objects_changed)

@@ -100,7 +100,7 @@ static void on_frame(struct control_arp *arp, const uint8_t *frame, size_t len, 
 		return;
 	v->arp_told_ns = now_ns;
 	snprintf(what, sizeof(what), "answers ARP as %s", mac_text(&a.sender_mac, mac));
-	control_stranger(v, &a.sender, what, now_ns);
+	control_stranger(c, v, &a.sender, what, now_ns);
 }
 
 static int on_frames(void *user, int fd, uint32_t events, uint64_t now_ns)

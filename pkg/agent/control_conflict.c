@@ -29,15 +29,18 @@ bool control_sign_note(struct control_vip *v, const struct addr *address, const 
 	return true;
 }
 
-void control_stranger(struct control_vip *v, const struct addr *address, const char *what,
-		      uint64_t now_ns)
+void control_stranger(struct control *c, struct control_vip *v, const struct addr *address,
+		      const char *what, uint64_t now_ns)
 {
 	char text[ADDR_TEXT_MAX];
 
-	if (control_sign_note(v, address, what, false, now_ns))
-		log_warning("Stranger uses the virtual router ID or the address",
-			    KV_STR("virtualIP", v->name),
-			    KV_STR("address", addr_text(address, text)), KV_STR("what", what));
+	if (!control_sign_note(v, address, what, false, now_ns))
+		return;
+	log_warning("Stranger uses the virtual router ID or the address",
+		    KV_STR("virtualIP", v->name), KV_STR("address", addr_text(address, text)),
+		    KV_STR("what", what));
+	control_event_stranger(c, v, text, what);
+	control_report_changed(c);
 }
 
 bool control_strangers_text(const struct control_vip *v, uint64_t now_ns, char *buf, size_t size)

@@ -25,6 +25,17 @@ void control_object_unref(struct control_object *o)
 	free(o);
 }
 
+const struct control_object *control_object_find(const struct control *c, const char *kind,
+						 const char *name)
+{
+	struct control_object *o = NULL;
+	char key[3 * API_NAME_MAX];
+
+	snprintf(key, sizeof(key), "%s/%s", kind, name);
+	HASH_FIND_STR(c->objects, key, o);
+	return o;
+}
+
 static int addr_order(const void *a, const void *b)
 {
 	return addr_cmp(a, b);
@@ -228,6 +239,18 @@ static bool unchanged(const struct control_object *old, const struct control_obj
 	return old->raw && json_equal(old->raw, object);
 }
 
+/* Only the status is another, which agents write themselves: nothing to plan, nothing to save. */
+static bool vip_same(struct control_object *old, struct control_object *fresh)
+{
+	if (!old->vip || old->stale || strcmp(old->vip->uid, fresh->vip->uid) != 0 ||
+	    old->vip->generation == 0 || old->vip->generation != fresh->vip->generation ||
+	    !api_vip_spec_eq(old->vip, fresh->vip))
+		return false;
+	json_decref(old->raw);
+	old->raw = json_incref(fresh->raw);
+	return true;
+}
+
 static void on_set(struct control *c, const struct object_event *ev)
 {
 	char key[3 * API_NAME_MAX];
@@ -252,6 +275,11 @@ static void on_set(struct control *c, const struct object_event *ev)
 	if (old && unchanged(old, o, ev->object)) {
 		old->stale = old->gone = false;
 		control_object_unref(o);
+		return;
+	}
+	if (old && o->vip && vip_same(old, o)) {
+		control_object_unref(o);
+		control_report_changed(c);
 		return;
 	}
 	log_debug(2, old ? "Object changed" : "Object was added", KV_STR("object", key),
@@ -398,6 +426,7 @@ static void load_one(struct control *c, const json_t *entry)
 	o->stale = true;
 	object_key(&ev, key, sizeof(key));
 	object_put(c, o, key);
+	c->loaded = true;
 }
 
 int control_objects_load(struct control *c)

@@ -32,6 +32,7 @@ static void on_role(struct control *c, struct control_vip *v, const struct elect
 		 KV_STR("reason", vrrp_why_name(rec->why)),
 		 KV_STR("active", node ? node : addr_text(&rec->source, text)),
 		 KV_UINT("priority", rec->priority));
+	control_event_role(c, v, before, node);
 	if (rec->state == VRRP_ACTIVE && rec->why == VRRP_WHY_TIMEOUT && addr_is_set(&suspect) &&
 	    pv) {
 		const char *who = control_node_of(c, pv, &suspect);
@@ -62,7 +63,7 @@ static void on_peer(struct control *c, struct control_vip *v, const struct elect
 		control_look(c, 0, 100 * NS_PER_MS);
 		return;
 	}
-	control_stranger(v, &rec->source, "adverts", now_ns);
+	control_stranger(c, v, &rec->source, "adverts", now_ns);
 }
 
 static void on_conflict(struct control *c, struct control_vip *v, const struct election_record *rec,
@@ -75,7 +76,7 @@ static void on_conflict(struct control *c, struct control_vip *v, const struct e
 	const char *what = rec->rx == VRRP_RX_OK ? "address list" : vrrp_rx_name(rec->rx);
 
 	if (!node)
-		control_stranger(v, &rec->source, what, now_ns);
+		control_stranger(c, v, &rec->source, what, now_ns);
 	else if (control_sign_note(v, &rec->source, what, true, now_ns))
 		log_warning(
 			rec->rx == VRRP_RX_OK ? "Advert of another node has another address list"

@@ -19,11 +19,18 @@ struct control_vip *control_vip_by_id(struct control *c, uint32_t id)
 	return v;
 }
 
-static struct control_vip *vip_get(struct control *c, const char *name, uint64_t now_ns)
+struct control_vip *control_vip_by_name(const struct control *c, const char *name)
 {
 	struct control_vip *v = NULL;
 
 	HASH_FIND(hh_name, c->by_name, name, strlen(name), v);
+	return v;
+}
+
+static struct control_vip *vip_get(struct control *c, const char *name, uint64_t now_ns)
+{
+	struct control_vip *v = control_vip_by_name(c, name);
+
 	if (v)
 		return v;
 	v = calloc(1, sizeof(*v));
@@ -41,6 +48,7 @@ static struct control_vip *vip_get(struct control *c, const char *name, uint64_t
 
 void control_vip_free(struct control *c, struct control_vip *v)
 {
+	control_report_forget(v);
 	HASH_DELETE(hh_id, c->by_id, v);
 	HASH_DELETE(hh_name, c->by_name, v);
 	if (v->has_role)
@@ -235,10 +243,12 @@ static int send_role(struct control *c, struct control_vip *v, size_t idx,
 	return 0;
 }
 
-static void tell_reasons(struct control_vip *v, const struct plan_vip *pv)
+static void tell_reasons(struct control *c, struct control_vip *v, const struct plan_vip *pv)
 {
 	if (v->told_refused != pv->refused) {
 		v->told_refused = pv->refused;
+		if (pv->refused != PLAN_NOT_SELECTED)
+			control_event_reason(c, v, pv->refused, pv->message);
 		if (pv->refused == PLAN_OK)
 			log_info("VirtualIP is run", KV_STR("virtualIP", v->name));
 		else if (pv->refused == PLAN_NOT_SELECTED)
@@ -251,6 +261,7 @@ static void tell_reasons(struct control_vip *v, const struct plan_vip *pv)
 	}
 	if (v->told_rejected != pv->rejected) {
 		v->told_rejected = pv->rejected;
+		control_event_reason(c, v, pv->rejected, pv->message);
 		if (pv->rejected != PLAN_OK)
 			log_error("VirtualIP change was refused: the version before runs on",
 				  KV_STR("virtualIP", v->name),
@@ -259,6 +270,8 @@ static void tell_reasons(struct control_vip *v, const struct plan_vip *pv)
 	}
 	if (v->told_degraded != pv->degraded) {
 		v->told_degraded = pv->degraded;
+		if (pv->degraded != PLAN_OK)
+			control_event_reason(c, v, pv->degraded, pv->message);
 		if (pv->degraded != PLAN_OK)
 			log_warning("VirtualIP is degraded", KV_STR("virtualIP", v->name),
 				    KV_STR("reason", plan_reason_name(pv->degraded)),
@@ -306,7 +319,7 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 		if (!v)
 			return -ENOMEM;
 		fresh = !v->in_election && !v->sent;
-		tell_reasons(v, pv);
+		tell_reasons(c, v, pv);
 		if (pv->refused != PLAN_OK || (!pv->routes && !pv->serves)) {
 			control_vip_leave(c, v);
 			continue;

@@ -177,6 +177,11 @@ const char *control_source_path(const struct control *c)
 	return stats.server ? stats.server : "";
 }
 
+struct kube *control_source_kube(const struct control *c)
+{
+	return c->source ? c->source->kube : NULL;
+}
+
 bool control_source_current(const struct control *c)
 {
 	if (!c->synced || c->source_bad)

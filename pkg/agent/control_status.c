@@ -418,10 +418,8 @@ json_t *control_status(void *user, enum ctl_request req)
 	set_uint(root, "logDropped", log_dropped());
 	for (size_t i = 0; c->plan && i < c->plan->n_vips; i++) {
 		const struct plan_vip *pv = &c->plan->vips[i];
-		struct control_vip *v = NULL;
-		const char *name = pv->vip->name;
+		struct control_vip *v = control_vip_by_name(c, pv->vip->name);
 
-		HASH_FIND(hh_name, c->by_name, name, strlen(name), v);
 		if (v)
 			json_array_append_new(vips, vip_json(c, v, pv, now_ns));
 	}
