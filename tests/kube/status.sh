@@ -1,0 +1,184 @@
+#!/bin/sh
+# What agents write: three of them, each in a network namespace of its own, with the rights of deploy/manifests. The
+# status of VirtualIPs, the state of the nodes, Events; and nothing at all while nothing changes.
+# timeout: 300
+. "$(dirname "$0")/../lib/lab.sh"
+lab_enter "$@"
+KUBE_TOP=$LAB_TOP
+. "$KUBE_TOP/tests/kube/lib.sh"
+KUBE_ADDRESS=192.168.44.1
+NODES="node01 node02 node03"
+kube_need
+lab_need_agent
+lab_init
+# The control plane is here, on the segment of the nodes.
+ip link set lo up
+ip -n sw link add e-api type veth peer name eth0 netns 1 address "$(lab_mac 1)"
+ip -n sw link set e-api master br0 up
+ip link set eth0 up
+ip address add $KUBE_ADDRESS/24 dev eth0
+# shellcheck disable=SC2086 # a list of names
+lab_node $NODES
+
+status_fail()
+{
+	kubectl get virtualips.vipd.io,virtualipnodestates.vipd.io -o yaml | grep -v -e managedFields -e '  f:' | tail -n 80
+	kubectl -n default get events.events.k8s.io | tail -n 20
+	fail "$@"
+}
+
+# holds SECONDS TEXT COMMAND...
+holds()
+{
+	status_seconds=$1 status_text=$2
+	shift 2
+	kube_within "$status_seconds" "$@" || status_fail "not within $status_seconds s: $status_text"
+	note "$status_text"
+}
+
+# vip NAME FILTER: what jq says of the object.
+vip()
+{
+	kubectl get virtualips.vipd.io "$1" -o json | jq -e "$2" >/dev/null
+}
+
+node_state()
+{
+	kubectl get virtualipnodestates.vipd.io "$1" -o json | jq -e "$2" >/dev/null
+}
+
+# condition NAME TYPE STATUS REASON
+condition()
+{
+	vip "$1" ".status.conditions[] | select(.type == \"$2\") | .status == \"$3\" and .reason == \"$4\""
+}
+
+# event NAME REASON TEXT: an Event about the VirtualIP whose note has TEXT in it.
+event()
+{
+	kubectl -n default get events.events.k8s.io -o json | jq -e --arg name "$1" --arg reason "$2" --arg text "$3" \
+		'.items[] | select(.regarding.name == $name and .reason == $reason and (.note | contains($text)))' >/dev/null
+}
+
+versions()
+{
+	kubectl get virtualips.vipd.io,virtualipnodestates.vipd.io -o json |
+		jq -c '[.items[] | {kind, name: .metadata.name, version: .metadata.resourceVersion}]'
+}
+
+agent()
+{
+	ip netns exec "$1" "$VIPD" run --kubeconfig "$KUBE/$1.conf" --node-name "$1" --state-dir "$LAB/$1/state" \
+		--run-dir "$LAB/$1/run" --health-address '' >>"$LAB/$1.log" 2>&1 &
+	echo $! >"$LAB/$1.agent"
+}
+
+kube_init
+trap 'kube_cleanup; lab_cleanup' EXIT
+kube_start
+kubectl apply -k "$KUBE_TOP/deploy/manifests" >/dev/null || kube_fail "the manifests are refused"
+kube_within 20 kubectl get virtualips.vipd.io || kube_fail "the CRD is not served"
+kube_within 20 kubectl get virtualipnodestates.vipd.io || kube_fail "the CRD is not served"
+for n in $NODES; do
+	kube_node "$n" "$(lab_address "$n")"
+	kube_agent "$n"
+	kube_agent_config "$n"
+	lab_server "$n" 22 -e
+done
+kubectl apply -f - >/dev/null <<'YAML' || kube_fail "the object is refused"
+apiVersion: vipd.io/v1alpha1
+kind: VirtualIP
+metadata: {name: ssh}
+spec:
+  addresses: [192.168.44.120]
+  vrrp:
+    preemptionDelayMilliseconds: 0
+    priorities:
+    - {nodeName: node01, priority: 100}
+    - {nodeName: node02, priority: 99}
+  ports:
+  - {name: ssh, port: 22, healthCheck: {tcpSocket: {}, periodMilliseconds: 1000}}
+YAML
+
+step "three agents start"
+for n in $NODES; do
+	agent "$n"
+done
+holds 60 "the object names the active node" vip ssh '.status.activeNode == "node01"'
+holds 30 "its real servers are counted" vip ssh '.status | .realServersHealthy == 3 and .realServersTotal == 3'
+holds 10 "the generation is this one" vip ssh '.status.observedGeneration == .metadata.generation'
+for c in "Accepted True Accepted" "Ready True Serving" "Degraded True NoIPVS" "Conflicted False NoConflict"; do
+	# The kernel here may have IPVS; then nothing is degraded.
+	# shellcheck disable=SC2086 # words
+	set -- $c
+	if [ "$1" = Degraded ] && lab_json node01 .kernel.ipvs >/dev/null; then set -- Degraded False AllHealthy; fi
+	holds 10 "condition $1 is $2 ($3)" condition ssh "$1" "$2" "$3"
+done
+expect "kubectl get vip" kubectl get virtualips.vipd.io
+kubectl get virtualips.vipd.io ssh --no-headers | grep -q '192.168.44.120 .*node01 .*3/3 .*True' ||
+	status_fail "the columns are empty"
+for n in $NODES; do
+	holds 20 "$n has told its own state" node_state "$n" '.status.virtualIPs[0].name == "ssh"'
+done
+holds 10 "node01 is active there" node_state node01 '.status | .virtualIPsActive == 1 and .virtualIPs[0].role == "Active"'
+holds 10 "node02 is backup there" node_state node02 '.status | .virtualIPsActive == 0 and .virtualIPs[0].role == "Backup" and .virtualIPs[0].priority == 99'
+expect "it belongs to the Node" node_state node01 '.metadata.ownerReferences[0] | .kind == "Node" and .name == "node01"'
+holds 20 "an Event tells of node01" event ssh BecameActive "node01 became active"
+
+step "nothing changes"
+sleep 5
+before=$(versions)
+sleep 15
+[ "$before" = "$(versions)" ] || status_fail "written without a reason: $before, then $(versions)"
+note "nothing is written for 15 s"
+
+step "a real server dies"
+lab_server_kill node03 22
+holds 20 "it is counted" vip ssh '.status.realServersHealthy == 2 and .status.summary.realServers == "2/3"'
+holds 10 "condition Ready stays" condition ssh Ready True Serving
+holds 10 "node02 lists it" node_state node02 '.status.virtualIPs[0].unhealthyRealServers[0] | .address == "192.168.44.53" and .reason == "L4Refused"'
+lab_server node03 22 -e
+holds 20 "it is back" vip ssh '.status.realServersHealthy == 3'
+
+step "two objects want one address"
+sed -e 's/name: ssh}/name: thief}/' >"$KUBE/thief.yaml" <<'YAML'
+apiVersion: vipd.io/v1alpha1
+kind: VirtualIP
+metadata: {name: ssh}
+spec:
+  addresses: [192.168.44.120]
+  vrrp: {virtualRouterID: 77}
+  ports:
+  - {port: 2222}
+YAML
+kubectl delete validatingadmissionpolicybinding vipd-unique >/dev/null
+# The server takes a moment to forget it.
+kube_within 20 kubectl apply -f "$KUBE/thief.yaml" || kube_fail "the object is refused"
+holds 20 "the younger one is not accepted" condition thief Accepted False AddressConflict
+expect "the older one is" condition ssh Accepted True Accepted
+holds 20 "an Event tells why" event thief AddressConflict "192.168.44.120"
+kubectl delete virtualips.vipd.io thief >/dev/null
+
+step "node01 stops"
+expect "exit status 0" lab_agent_stop node01
+holds 20 "the object names node02" vip ssh '.status.activeNode == "node02"'
+holds 20 "and so does an Event" event ssh BecameActive "node02 became active"
+
+step "node02 dies with its Node"
+kubectl delete node node02 >/dev/null
+holds 30 "the object names node03" vip ssh '.status.activeNode == "node03"'
+holds 60 "its state is collected" sh -c '! kubectl get virtualipnodestates.vipd.io node02'
+sleep 3
+expect_not "and is not written again" kubectl get virtualipnodestates.vipd.io node02
+
+step "nobody is selected"
+kubectl patch virtualips.vipd.io ssh --type=merge -p '{"spec":{"nodeSelector":{"matchLabels":{"edge":"none"}}}}' >/dev/null
+agent node01
+holds 30 "the object says so" condition ssh Accepted False NoNodeSelected
+holds 10 "and names nobody" vip ssh '.status | has("activeNode") | not'
+kubectl patch virtualips.vipd.io ssh --type=json -p '[{"op":"remove","path":"/spec/nodeSelector"}]' >/dev/null
+holds 30 "selected again" condition ssh Accepted True Accepted
+holds 30 "node01 is active" vip ssh '.status.activeNode == "node01"'
+for n in node01 node03; do
+	expect "$n: exit status 0" lab_agent_stop $n
+done
