@@ -1,7 +1,7 @@
 #!/bin/sh
 # timeout: 300
 # IPVS emptied behind vipd's back, and by a program that deletes the service every second: put back within a
-# second, counted, logged once per cause; kept connections go on.
+# second, counted, logged once per cause; kept connections go on, but for those that send while IPVS is empty.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"
 . "$(dirname "$0")/../lib/load.sh"
@@ -50,11 +50,13 @@ done
 sleep 1
 note "repairs counted: $(($(repairs) - before))"
 expect "each time" [ "$(repairs)" -ge $((before + 3)) ]
+# Without any service the kernel takes IPVS's hooks away: what a connection sends in that time meets no IPVS, but a
+# node that has no such socket, and is reset. Those that are silent meanwhile must go on.
 # shellcheck disable=SC2086 # names
 for name in $LOADS; do
 	renew "$name"
 	note "$name: $report"
-	[ "$(field lost "$report")" = 0 ] || fail "lost: $name: $report"
+	[ "$(field quiet-lost "$report")" = 0 ] || fail "silent ones are lost: $name: $report"
 done
 
 step "the sync daemons are stopped"
