@@ -206,11 +206,15 @@ static bool is_first_ready(const struct api_participant *list, size_t n, const c
 enum api_write api_write_decide(const struct api_writing *w)
 {
 	const struct api_participant *named = find(w->members, w->n_members, w->named);
+	const struct api_participant *self = find(w->members, w->n_members, w->self);
 
 	if (w->is_active) {
-		if (strcmp(w->named, w->self) == 0 || !*w->named || !w->has_claimed)
+		if (strcmp(w->named, w->self) == 0 || !w->has_claimed)
 			return API_WRITE_OWN;
-		return API_WRITE_MULTIPLE;
+		if (named && named->ready)
+			return API_WRITE_MULTIPLE;
+		/* others clear the name of a node that is not Ready: to put it back would never end */
+		return self && self->ready ? API_WRITE_OWN : API_WRITE_NOTHING;
 	}
 	/* its own name is out of date, and nobody else has put theirs there */
 	if (strcmp(w->named, w->self) == 0 && w->is_settled)

@@ -60,6 +60,14 @@ event()
 		'.items[] | select(.regarding.name == $name and .reason == $reason and (.note | contains($text)))' >/dev/null
 }
 
+# node_ready NODE STATUS
+node_ready()
+{
+	kube_api_merge "/api/v1/nodes/$1/status" '{"status": {"conditions": [{"type": "Ready", "status": "'"$2"'",
+		"reason": "Test", "message": "", "lastHeartbeatTime": "2026-01-01T00:00:00Z",
+		"lastTransitionTime": "2026-01-01T00:00:00Z"}]}}' >/dev/null
+}
+
 versions()
 {
 	kubectl get virtualips.vipd.io,virtualipnodestates.vipd.io -o json |
@@ -131,6 +139,17 @@ before=$(versions)
 sleep 15
 [ "$before" = "$(versions)" ] || status_fail "written without a reason: $before, then $(versions)"
 note "nothing is written for 15 s"
+
+step "node01 is active, but its Node is not Ready"
+node_ready node01 False
+holds 20 "nobody is named" vip ssh '.status | has("activeNode") | not'
+sleep 3
+before=$(versions)
+sleep 7
+[ "$before" = "$(versions)" ] || status_fail "two nodes write over each other: $before, then $(versions)"
+note "and that stays so"
+node_ready node01 True
+holds 20 "it is named again" vip ssh '.status.activeNode == "node01"'
 
 step "a real server dies"
 lab_server_kill node03 22
