@@ -102,6 +102,8 @@ struct control_told {
 	/* since_ns of the role for which this node's name has been written, or MultipleActive; and the same
 	 * of the write under way */
 	uint64_t claimed_ns, claiming_ns, multiple_ns, telling_multiple_ns;
+	uint64_t
+		heard_ns; /* since when the status says that another node is active too; 0: it does not */
 };
 
 struct control_vip {
@@ -402,6 +404,7 @@ void control_event_role(struct control *c, const struct control_vip *v, enum vrr
 /* It is not run, refused or degraded; PLAN_OK: it is run (again). */
 void control_event_reason(struct control *c, const struct control_vip *v, enum plan_reason reason,
 			  const char *message);
+void control_event_multiple(struct control *c, const struct control_vip *v, const char *other);
 void control_event_stranger(struct control *c, const struct control_vip *v, const char *address,
 			    const char *what);
 

@@ -81,6 +81,16 @@ void control_event_reason(struct control *c, const struct control_vip *v, enum p
 	tell(c, v->name, true, plan_reason_name(reason), "Run", note);
 }
 
+void control_event_multiple(struct control *c, const struct control_vip *v, const char *other)
+{
+	char note[3 * API_NAME_MAX];
+
+	snprintf(note, sizeof(note),
+		 "%s and %s are both active: do their adverts reach each other?",
+		 c->conf->node_name, other);
+	tell(c, v->name, true, API_MULTIPLE_ACTIVE, "Transition", note);
+}
+
 void control_event_stranger(struct control *c, const struct control_vip *v, const char *address,
 			    const char *what)
 {

@@ -12,6 +12,7 @@
 #define LOOK_NS (10 * NS_PER_S) /* for what changes with time alone */
 #define CAUGHT_UP_NS (5 * NS_PER_S) /* a watch shows what was written by then */
 #define SETTLED_NS (5 * NS_PER_S)
+#define MULTIPLE_NS (60 * NS_PER_S) /* what another active node said is to be read for so long */
 #define UNDER_WAY_MAX 16
 #define RETRY_MAX_NS (60 * NS_PER_S)
 #define PATH "/apis/vipd.io/v1alpha1/virtualips/%s/status"
@@ -81,6 +82,9 @@ static void on_written(void *user, const struct kube_response *response)
 	v->told.call = NULL;
 	c->report->n_under_way--;
 	if (response->status / 100 == 2) {
+		if (v->told.telling_multiple_ns != v->told.multiple_ns)
+			control_event_multiple(c, v,
+					       text_at(response->body, "status", "activeNode"));
 		v->told.claimed_ns = v->told.claiming_ns;
 		v->told.multiple_ns = v->told.telling_multiple_ns;
 	} else if (response->status == 409 || response->status == 404) {
@@ -139,6 +143,23 @@ static enum api_write decide(struct control *c, const struct control_vip *v,
 	return api_write_decide(&w);
 }
 
+/* Whoever is named writes next, and would wipe out what the other one has said. */
+static void keep_multiple(struct control_vip *v, const json_t *before,
+			  struct api_condition *degraded, uint64_t now_ns)
+{
+	struct api_condition said;
+
+	if (!api_condition_get(before, API_DEGRADED, &said) ||
+	    strcmp(said.reason, API_MULTIPLE_ACTIVE) != 0) {
+		v->told.heard_ns = 0;
+		return;
+	}
+	if (v->told.heard_ns == 0)
+		v->told.heard_ns = now_ns;
+	if (now_ns - v->told.heard_ns < MULTIPLE_NS)
+		*degraded = said;
+}
+
 static json_t *whole_status(struct control *c, struct control_vip *v, const struct plan_vip *pv,
 			    const struct api_vip *present, json_t *before, bool own,
 			    uint64_t now_ns)
@@ -166,6 +187,8 @@ static json_t *whole_status(struct control *c, struct control_vip *v, const stru
 	};
 
 	memcpy(r.conditions, all.items, sizeof(r.conditions));
+	if (own)
+		keep_multiple(v, before, &r.conditions[API_DEGRADED], now_ns);
 	return api_vip_status(&r, before, mono_wall_text(now_ns, now_text, sizeof(now_text)));
 }
 

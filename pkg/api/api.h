@@ -243,6 +243,10 @@ json_t *api_vip_status(const struct api_vip_report *r, const json_t *before, con
 json_t *api_vip_status_multiple(json_t *before, int64_t generation, const char *message,
 				const char *now_text);
 
+#define API_MULTIPLE_ACTIVE "MultipleActive"
+/* What a status says of a condition; false: nothing. Texts are borrowed from it. */
+bool api_condition_get(const json_t *status, enum api_condition_type t, struct api_condition *ret);
+
 /* Who writes a VirtualIP's status, and how; SPEC section 3. */
 enum api_write {
 	API_WRITE_NOTHING, /* another node does */

@@ -4,7 +4,6 @@
 #include "api/api.h"
 
 #define MESSAGE_MAX 256 /* bytes, in the state of a node */
-#define REASON_MULTIPLE "MultipleActive"
 
 const char *api_condition_name(enum api_condition_type t)
 {
@@ -49,6 +48,24 @@ static const json_t *condition_find(const json_t *list, const char *type)
 			return c;
 	}
 	return NULL;
+}
+
+bool api_condition_get(const json_t *status, enum api_condition_type t, struct api_condition *ret)
+{
+	const json_t *c =
+		condition_find(json_object_get(status, "conditions"), api_condition_name(t));
+	const char *value = json_string_value(json_object_get(c, "status"));
+	const char *reason = json_string_value(json_object_get(c, "reason"));
+
+	if (!value || !reason)
+		return false;
+	*ret = (struct api_condition){
+		.is_set = true,
+		.status = strcmp(value, "True") == 0,
+		.reason = reason,
+		.message = json_string_value(json_object_get(c, "message")),
+	};
+	return true;
 }
 
 static json_t *condition(const char *type, const struct api_condition *c, int64_t generation,
@@ -158,7 +175,7 @@ json_t *api_vip_status_multiple(json_t *before, int64_t generation, const char *
 				const char *now_text)
 {
 	const struct api_condition multiple = {
-		.is_set = true, .status = true, .reason = REASON_MULTIPLE, .message = message};
+		.is_set = true, .status = true, .reason = API_MULTIPLE_ACTIVE, .message = message};
 	const char *degraded = api_condition_name(API_DEGRADED);
 	const json_t *old = json_object_get(before, "conditions");
 	json_t *o = before ? json_copy(before) : json_object(), *list = json_array();

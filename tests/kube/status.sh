@@ -151,6 +151,22 @@ note "and that stays so"
 node_ready node01 True
 holds 20 "it is named again" vip ssh '.status.activeNode == "node01"'
 
+step "node02 does not hear node01"
+ip netns exec node02 nft -f - <<'NFT' || fail "nft"
+table ip deaf { chain input { type filter hook input priority -300; ip protocol 112 drop; }; }
+NFT
+holds 20 "the object names node02" vip ssh '.status.activeNode == "node02"'
+holds 20 "and that two are active" condition ssh Degraded True MultipleActive
+holds 20 "so does an Event" event ssh MultipleActive "node01 and node02"
+sleep 3
+expect "which stays to be read" condition ssh Degraded True MultipleActive
+before=$(versions)
+sleep 7
+[ "$before" = "$(versions)" ] || status_fail "two nodes write over each other: $before, then $(versions)"
+note "neither writes over the other"
+ip netns exec node02 nft delete table ip deaf
+holds 30 "node01 alone is active, and named" vip ssh '.status.activeNode == "node01"'
+
 step "a real server dies"
 lab_server_kill node03 22
 holds 20 "it is counted" vip ssh '.status.realServersHealthy == 2 and .status.summary.realServers == "2/3"'

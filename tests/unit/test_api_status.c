@@ -219,6 +219,14 @@ static void test_vip_status_multiple(void **state)
 		    " {'type': 'Degraded', 'status': 'True', 'observedGeneration': 3,"
 		    "  'lastTransitionTime': '" NOW "', 'reason': 'MultipleActive',"
 		    "  'message': 'node01 is active too'}]}");
+	struct api_condition said = {.is_set = false};
+
+	assert_true(api_condition_get(after, API_DEGRADED, &said));
+	assert_true(said.is_set && said.status);
+	assert_string_equal(said.reason, API_MULTIPLE_ACTIVE);
+	assert_string_equal(said.message, "node01 is active too");
+	assert_false(api_condition_get(after, API_READY, &said)); /* it has no reason */
+	assert_false(api_condition_get(NULL, API_READY, &said));
 	json_t *again = api_vip_status_multiple(after, 3, "node01 is active too", BEFORE);
 
 	expect_json(api_merge_patch(after, again), NULL);
