@@ -19,6 +19,8 @@ static const char usage[] =
 	"ends\n"
 	"within 2 s; SIGHUP reads everything again.\n";
 
+#define SYNC_ID_DERIVED UINT64_MAX /* not given */
+
 struct run_flags {
 	const char *node_name, *manifests, *kubeconfig, *secret_names, *namespace_, *state_dir,
 		*run_dir, *health_address;
@@ -84,7 +86,7 @@ static int parse(struct run_flags *o, int argc, char **argv)
 		 .max = 255,
 		 .num = &o->sync_id,
 		 .help = "of connection synchronisation: one per cluster on a segment, 0: off "
-			 "(default 1)"},
+			 "(default: from the cluster's CA, 1 with --manifests)"},
 		{.name = "ipvs-tcp-timeout",
 		 .env = "VIPD_IPVS_TCP_TIMEOUT",
 		 .arg = "SECONDS",
@@ -152,7 +154,7 @@ int cmd_run(int argc, char **argv)
 		.health_address = "127.0.0.1:9754",
 		.sysctl_dir = "/proc/sys/net/ipv4/vs",
 		.log_format = "text",
-		.sync_id = 1,
+		.sync_id = SYNC_ID_DERIVED,
 		.tcp_timeout_s = 86400,
 		.verbosity = 2,
 	};
@@ -176,6 +178,7 @@ int cmd_run(int argc, char **argv)
 		.run_dir = o.run_dir,
 		.health_address = o.health_address,
 		.ipvs_sysctl_dir = o.sysctl_dir,
+		.has_sync_id = o.sync_id != SYNC_ID_DERIVED,
 		.ipvs_sync_id = (uint8_t)o.sync_id,
 		.ipvs_tcp_timeout_s = (uint32_t)o.tcp_timeout_s,
 		.cleanup_on_exit = o.cleanup != 0,

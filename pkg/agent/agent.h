@@ -18,6 +18,7 @@ struct agent_conf {
 	const char *state_dir;
 	const char *run_dir;
 	const char *ipvs_sysctl_dir;
+	bool has_sync_id; /* else it is derived from the cluster's CA, 1 without one */
 	uint8_t ipvs_sync_id; /* 0: off */
 	uint32_t ipvs_tcp_timeout_s;
 	const char *health_address; /* /livez and /readyz; "": none */

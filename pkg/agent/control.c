@@ -300,10 +300,12 @@ static int start(struct control *c, struct verr *reterr)
 		r = control_resend_start(c, reterr);
 	if (r == 0)
 		r = start_outward(c, reterr);
+	if (r == 0)
+		r = start_objects(c, reterr);
 	if (r < 0)
 		return r;
-	control_settings_open(c);
-	return start_objects(c, reterr);
+	control_settings_open(c); /* the source knows the synchronisation's number */
+	return 0;
 }
 
 /* ---- stop ---- */
@@ -374,7 +376,12 @@ static void stop(struct control *c)
 
 int agent_run(const struct agent_conf *conf, struct verr *reterr)
 {
-	struct control c = {.conf = conf, .lock_fd = -1, .started_ns = mono_now_ns()};
+	struct control c = {
+		.conf = conf,
+		.lock_fd = -1,
+		.started_ns = mono_now_ns(),
+		.sync_id = conf->has_sync_id ? conf->ipvs_sync_id : 1,
+	};
 	int r = start(&c, reterr);
 
 	if (r == 0) {

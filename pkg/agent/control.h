@@ -216,6 +216,7 @@ struct control {
 	unsigned int default4, default6;
 
 	/* plan */
+	uint8_t sync_id; /* of connection synchronisation; 0: off */
 	struct plan *plan;
 	const struct api_vip **p_vips; /* what the plan borrows */
 	const struct api_vip **p_before; /* for each of p_vips the version that last ran */

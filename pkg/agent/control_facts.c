@@ -149,7 +149,7 @@ void control_facts_get(const struct control *c, struct plan_facts *ret)
 		.default_ifindex4 = c->default4,
 		.default_ifindex6 = c->default6,
 		.has_ipvs = c->ipvs != NULL,
-		.sync_id = c->ipvs ? c->conf->ipvs_sync_id : 0,
+		.sync_id = c->ipvs ? c->sync_id : 0,
 		.tcp_timeout_s = c->ipvs ? c->conf->ipvs_tcp_timeout_s : 0,
 	};
 }

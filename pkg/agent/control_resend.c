@@ -68,7 +68,7 @@ static void add_own(struct resend_conf *conf, const struct addr *a)
 
 void control_resend_update(struct control *c, uint64_t now_ns)
 {
-	struct resend_conf conf = {.sync_id = c->conf->ipvs_sync_id};
+	struct resend_conf conf = {.sync_id = c->sync_id};
 	bool up = false;
 
 	if (!c->resend || places_update(c) < 0)
@@ -96,7 +96,7 @@ void control_resend_update(struct control *c, uint64_t now_ns)
 
 int control_resend_start(struct control *c, struct verr *reterr)
 {
-	if (!c->ipvs || c->conf->ipvs_sync_id == 0)
+	if (!c->ipvs || c->sync_id == 0)
 		return 0;
 	/* an agent that starts has missed nothing that its kernel was not told: no need to hold back */
 	c->sync_up = true;

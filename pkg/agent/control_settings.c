@@ -115,11 +115,14 @@ static void remember_text(struct control *c, const char *name, const char *value
 static void remember_timeouts(struct control *c)
 {
 	json_t *root = former_load(c);
+	bool known = json_object_get(root, "tcpTimeoutSeconds") != NULL;
 
-	if (!json_object_get(root, "tcpTimeoutSeconds")) {
+	if (!known)
 		json_object_set_new(root, "tcpTimeoutSeconds",
 				    json_integer(c->former_timeouts.tcp_s));
-		json_object_set_new(root, "syncID", json_integer(c->conf->ipvs_sync_id));
+	/* by this number cleanup knows our daemons: the present one */
+	if (!known || json_integer_value(json_object_get(root, "syncID")) != c->sync_id) {
+		json_object_set_new(root, "syncID", json_integer(c->sync_id));
 		former_save(c, root);
 	}
 	json_decref(root);

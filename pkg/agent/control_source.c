@@ -87,6 +87,15 @@ static int open_secrets(struct control_source *src, struct verr *reterr)
 	return r;
 }
 
+/* Clusters on one segment must differ: what all nodes of one have in common and no other has is its CA. */
+static void derive_sync_id(struct control *c, const struct kube_config *config)
+{
+	uint32_t hash;
+
+	if (!c->conf->has_sync_id && kube_config_ca_hash(config, &hash, NULL) == 0)
+		c->sync_id = (uint8_t)(1 + hash % 255);
+}
+
 static int open_kube(struct control_source *src, struct kube_config *config, struct verr *reterr)
 {
 	static const struct kube_resource vips = {.path = "/apis/vipd.io/v1alpha1/virtualips",
@@ -97,9 +106,10 @@ static int open_kube(struct control_source *src, struct kube_config *config, str
 	int r;
 
 	snprintf(agent, sizeof(agent), "vipd/%s", c->conf->version);
+	derive_sync_id(c, config);
 	log_info("Objects come from the Kubernetes API",
 		 KV_STR("servers", kube_config_servers(config)),
-		 KV_STR("namespace", c->conf->namespace_));
+		 KV_STR("namespace", c->conf->namespace_), KV_UINT("syncID", c->sync_id));
 	r = kube_new(c->loop, config, agent, on_report, c, &src->kube, reterr);
 	if (r < 0) {
 		kube_config_free(config);

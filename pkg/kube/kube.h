@@ -43,6 +43,11 @@ int kube_config_set_servers(struct kube_config *c, const char *list, struct verr
 const char *kube_config_namespace(const struct kube_config *c);
 /* The servers, comma-separated, for people. Borrowed from c. */
 const char *kube_config_servers(const struct kube_config *c);
+/*
+ * A number that is the same wherever the cluster is reached with the same CA: of its first certificate, white
+ * space apart. -ENOENT: the configuration has none; or what reading gives.
+ */
+int kube_config_ca_hash(const struct kube_config *c, uint32_t *ret, struct verr *reterr);
 void kube_config_free(struct kube_config *c);
 void kube_config_free_p(struct kube_config **c);
 

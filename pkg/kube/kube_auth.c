@@ -129,3 +129,26 @@ void kube_auth_refused(struct kube_auth *a, uint64_t start_ns)
 	if (a->token_ns <= start_ns)
 		a->token_ns = 0;
 }
+
+/* ---- which cluster it is ---- */
+
+int kube_config_ca_hash(const struct kube_config *c, uint32_t *ret, struct verr *reterr)
+{
+	AUTO(kube_blob_done) struct kube_blob ca = {0};
+	uint32_t hash = 2166136261u; /* FNV-1a: any spread does */
+	int r = load(&c->ca, false, &ca, reterr);
+
+	if (r < 0)
+		return r;
+	if (!ca.bytes)
+		return verr_set(reterr, ENOENT, "no CA is configured");
+	const char *at = strstr(ca.bytes, "-----BEGIN ");
+	const char *end = at ? strstr(at, "-----END ") : NULL;
+
+	for (; at && *at && at != end; at++) {
+		if (!strchr(" \t\r\n", *at))
+			hash = (hash ^ (uint8_t)*at) * 16777619u;
+	}
+	*ret = hash ^ hash >> 16;
+	return 0;
+}

@@ -162,6 +162,44 @@ static void in_a_pod(void **state)
 	assert_int_equal(kube_config_load_in_cluster(dir, &c, &e), -EINVAL);
 }
 
+/* ---- which cluster it is ---- */
+
+static uint32_t ca_hash(const char *ca)
+{
+	char path[128];
+	const struct kube_config c = {.ca = {.path = path}};
+	struct verr e = {0};
+	uint32_t hash = 0;
+
+	put("ca.crt", ca);
+	(void)snprintf(path, sizeof(path), "%s", path_of("ca.crt"));
+	if (kube_config_ca_hash(&c, &hash, &e) < 0)
+		fail_msg("%s", e.msg);
+	return hash;
+}
+
+static void the_ca_tells_the_cluster(void **state)
+{
+	char data[] = "-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n";
+	const struct kube_config none = {.n_servers = 0};
+	const struct kube_config in_line = {
+		.ca = {.data = {.bytes = data, .len = sizeof(data) - 1}}};
+	uint32_t one = ca_hash(data), hash;
+	struct verr e = {0};
+
+	(void)state;
+	assert_int_equal(kube_config_ca_hash(&in_line, &hash, &e), 0);
+	assert_int_equal(hash, one);
+	/* as another tool would write it, and with the next CA behind it during a rotation */
+	assert_int_equal(ca_hash("cluster\r\n-----BEGIN CERTIFICATE-----\r\nYW\r\nJj\r\n"
+				 "-----END CERTIFICATE-----\r\n"
+				 "-----BEGIN CERTIFICATE-----\nZGVm\n-----END CERTIFICATE-----\n"),
+			 one);
+	assert_int_not_equal(
+		ca_hash("-----BEGIN CERTIFICATE-----\nYWJk\n-----END CERTIFICATE-----\n"), one);
+	assert_int_equal(kube_config_ca_hash(&none, &hash, &e), -ENOENT);
+}
+
 /* ---- kubeconfig ---- */
 
 #define FILE_OF(cluster, user)                                                          \
@@ -370,6 +408,7 @@ int main(void)
 		cmocka_unit_test(base64),
 		cmocka_unit_test(server_lists),
 		cmocka_unit_test_setup_teardown(in_a_pod, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(the_ca_tells_the_cluster, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(kubeconfig_fields, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(kubeconfig_refusals, make_dir, remove_dir),
 		cmocka_unit_test(kubeconfig_missing),
