@@ -1,7 +1,7 @@
 #!/bin/sh
 # What agents write: three of them, each in a network namespace of its own, with the rights of deploy/manifests. The
 # status of VirtualIPs, the state of the nodes, Events; and nothing at all while nothing changes.
-# timeout: 300
+# timeout: 420
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"
 KUBE_TOP=$LAB_TOP
