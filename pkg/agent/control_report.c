@@ -169,7 +169,10 @@ static json_t *whole_status(struct control *c, struct control_vip *v, const stru
 	bool run = pv->refused == PLAN_OK;
 
 	control_conditions_get(c, v, pv, now_ns, &all);
-	if (!own && all.items[API_READY].is_set)
+	if (!run) /* who waits for it to be ready shall read that it is not */
+		all.items[API_READY] =
+			(struct api_condition){true, false, "NotAccepted", "it is not run"};
+	else if (!own && all.items[API_READY].is_set)
 		all.items[API_READY] =
 			(struct api_condition){true, false, "NoActiveNode", "no node is active"};
 	if (pv->n_members == 0)

@@ -133,6 +133,9 @@ holds 10 "node02 is backup there" node_state node02 '.status | .virtualIPsActive
 expect "it belongs to the Node" node_state node01 '.metadata.ownerReferences[0] | .kind == "Node" and .name == "node01"'
 holds 20 "an Event tells of node01" event ssh BecameActive "node01 became active"
 
+kubectl describe virtualips.vipd.io ssh | grep -q 'BecameActive.*node01 became active' || status_fail "not in kubectl describe"
+note "kubectl describe shows it"
+
 step "nothing changes"
 sleep 5
 before=$(versions)
@@ -191,6 +194,7 @@ kubectl delete validatingadmissionpolicybinding vipd-unique >/dev/null
 kube_within 20 kubectl apply -f "$KUBE/thief.yaml" || kube_fail "the object is refused"
 holds 20 "the younger one is not accepted" condition thief Accepted False AddressConflict
 expect "the older one is" condition ssh Accepted True Accepted
+holds 10 "nor ready" condition thief Ready False NotAccepted
 holds 20 "an Event tells why" event thief AddressConflict "192.168.44.120"
 kubectl delete virtualips.vipd.io thief >/dev/null
 
