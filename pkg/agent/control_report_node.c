@@ -151,7 +151,6 @@ static void list_unhealthy(const struct control *c, const struct plan_vip *pv,
 
 			if (t && t->health.verdict == HEALTH_HEALTHY)
 				continue;
-			n->n_unhealthy_all++;
 			if (n->n_unhealthy >= API_UNHEALTHY_PER_VIP)
 				continue;
 			n->unhealthy[n->n_unhealthy++] = (struct api_unhealthy){
@@ -192,6 +191,7 @@ static void describe(struct control *c, struct control_vip *v, const struct plan
 	n->interface = pv->ifname;
 	n->n_servers = all.n_servers;
 	n->n_servers_healthy = all.n_healthy;
+	n->n_unhealthy_all = all.n_servers - all.n_healthy; /* once, whatever the number of ports */
 	list_unhealthy(c, pv, n);
 	if (!pv->routes)
 		return;

@@ -294,7 +294,7 @@ struct api_node_vip {
 	size_t n_servers_healthy, n_servers;
 	struct api_unhealthy unhealthy[API_UNHEALTHY_PER_VIP];
 	size_t n_unhealthy; /* entries of unhealthy */
-	size_t n_unhealthy_all; /* how many there are */
+	size_t n_unhealthy_all; /* real servers that fail on a port */
 	bool is_active;
 };
 /* VirtualIPNodeState.status; messages are cut to 256 bytes. Owned; NULL: no memory. */
