@@ -218,6 +218,12 @@ holds 10 "and names nobody" vip ssh '.status | has("activeNode") | not'
 kubectl patch virtualips.vipd.io ssh --type=json -p '[{"op":"remove","path":"/spec/nodeSelector"}]' >/dev/null
 holds 30 "selected again" condition ssh Accepted True Accepted
 holds 30 "node01 is active" vip ssh '.status.activeNode == "node01"'
-for n in node01 node03; do
-	expect "$n: exit status 0" lab_agent_stop $n
-done
+
+step "the roles change while the API server is away"
+kube_stop_apiserver
+expect "node01: exit status 0" lab_agent_stop node01
+wait_for 20 "node03 takes the address" lab_is_active node03 192.168.44.120
+kube_start_apiserver
+holds 120 "the object names node03, once the server is back" vip ssh '.status.activeNode == "node03"'
+holds 60 "and so does an Event" event ssh BecameActive "node03 became active"
+expect "node03: exit status 0" lab_agent_stop node03
