@@ -135,6 +135,8 @@ holds 20 "an Event tells of node01" event ssh BecameActive "node01 became active
 
 kubectl describe virtualips.vipd.io ssh | grep -q 'BecameActive.*node01 became active' || status_fail "not in kubectl describe"
 note "kubectl describe shows it"
+[ "$(grep -ho 'syncID=[0-9]*' "$LAB"/node0?.log | sort -u | wc -l)" = 1 ] || fail "the nodes do not agree on a syncID"
+note "all have one number for connection synchronisation: $(grep -ho 'syncID=[0-9]*' "$LAB/node01.log" | head -1)"
 
 step "nothing changes"
 sleep 5
