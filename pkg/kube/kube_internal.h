@@ -166,6 +166,7 @@ struct kube_reflect {
 	bool wakes_to_watch; /* what the sleep is followed by: a watch, else a list */
 	bool is_cut_off; /* sleeping because no server answered */
 	uint32_t n_busy; /* delays in a row that a server asked for */
+	uint32_t n_stale; /* lists since the last event whose version the watch did not know */
 	uint64_t n_heard; /* events of this watch */
 	uint64_t listed_ns, watched_ns, opened_ns, heard_ns, wake_ns;
 };

@@ -97,6 +97,17 @@ static void back_off(struct kube_reflect *s, const struct kube_reflect_ev *ev, b
 	s->is_cut_off = ev->fail == KUBE_FAIL_REFUSED || ev->fail == KUBE_FAIL_NET;
 }
 
+/*
+ * A server that has just started fills its watch cache from a later version than that of the list before it, and
+ * knows nothing older. That is no failure, and what the failures before it have earned is no reason to be late.
+ */
+static void retry_soon(struct kube_reflect *s, const struct kube_reflect_ev *ev)
+{
+	uint64_t base_ns = s->backoff.base_ns ? s->backoff.base_ns : KUBE_BACKOFF_BASE_NS;
+
+	sleep_until(s, ev->now_ns + spread(base_ns, 1, ev->dice), false);
+}
+
 static void on_page(struct kube_reflect *s, const struct kube_reflect_ev *ev,
 		    struct kube_reflect_out *out)
 {
@@ -151,6 +162,8 @@ static void watch_failed(struct kube_reflect *s, const struct kube_reflect_ev *e
 		/* Not "what is latest" yet: a list at a version means "not older than it". */
 		if (ev->now_ns >= s->listed_ns + FRESH_LIST_NS)
 			list(s, out);
+		else if (s->n_stale++ == 0)
+			retry_soon(s, ev);
 		else
 			back_off(s, ev, false);
 		break;
@@ -209,6 +222,7 @@ static void on_back(struct kube_reflect *s, const struct kube_reflect_ev *ev)
 static void on_event(struct kube_reflect *s, const struct kube_reflect_ev *ev, bool is_bookmark)
 {
 	s->n_heard++;
+	s->n_stale = 0;
 	s->has_bookmark = s->has_bookmark || is_bookmark;
 	set_version(s->version, ev->version);
 }

@@ -172,9 +172,36 @@ static const struct line expired_by_http_lines[] = {
 	EV(300510, WATCH_FAILED, "until 301310", .fail = KUBE_FAIL_EXPIRED),
 	EV(301310, TIMER, "list@8/0"),
 	EV(301320, LIST_PAGE, "sweep watch@8", .version = "8"),
-	EV(301330, WATCH_FAILED, "until 302930", .fail = KUBE_FAIL_EXPIRED),
+	EV(301330, WATCH_FAILED, "until 302130", .fail = KUBE_FAIL_EXPIRED),
+	EV(302130, TIMER, "list@8/0"),
+	EV(302140, LIST_PAGE, "sweep watch@8", .version = "8"),
+	EV(302150, WATCH_FAILED, "until 303750", .fail = KUBE_FAIL_EXPIRED),
 };
 STORY(expired_by_http);
+
+/* A server that has started again knows less than it lists: that is over soon, and no part of the outage. */
+static const struct line expired_after_an_outage_lines[] = {
+	BEGIN,
+	OPEN(20),
+	EV(60000, WATCH_ENDED, "watch@5"),
+	EV(60010, WATCH_FAILED, "until 60810", .fail = KUBE_FAIL_REFUSED),
+	EV(60810, TIMER, "watch@5"),
+	EV(60820, WATCH_FAILED, "until 62420", .fail = KUBE_FAIL_REFUSED),
+	EV(62420, TIMER, "watch@5"),
+	EV(62430, WATCH_FAILED, "until 65630", .fail = KUBE_FAIL_REFUSED),
+	EV(65630, TIMER, "watch@5"),
+	OPEN(65640),
+	EV(65650, WATCH_ERROR, "drop list@5/0", .fail = KUBE_FAIL_EXPIRED),
+	EV(65660, LIST_PAGE, "sweep until 66130", .version = "8"),
+	EV(66130, TIMER, "watch@8"),
+	OPEN(66140),
+	EV(66150, WATCH_ERROR, "drop until 66950", .fail = KUBE_FAIL_EXPIRED),
+	EV(66950, TIMER, "list@8/0"),
+	EV(66960, LIST_PAGE, "sweep watch@8", .version = "8"),
+	/* Once more is something else. */
+	EV(66970, WATCH_ERROR, "drop until 73370", .fail = KUBE_FAIL_EXPIRED),
+};
+STORY(expired_after_an_outage);
 
 static const struct line version_too_large_lines[] = {
 	BEGIN,
@@ -418,6 +445,7 @@ int main(void)
 		cmocka_unit_test(whole_list_expired_too),
 		cmocka_unit_test(expired_in_the_stream),
 		cmocka_unit_test(expired_by_http),
+		cmocka_unit_test(expired_after_an_outage),
 		cmocka_unit_test(version_too_large),
 		cmocka_unit_test(overload),
 		cmocka_unit_test(server_restarts),
