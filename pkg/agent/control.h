@@ -270,6 +270,8 @@ struct control {
 int control_source_start(struct control *c, struct verr *reterr);
 void control_source_done(struct control *c);
 const char *control_source_path(const struct control *c); /* for people; borrowed */
+/* Whether an object that has not been delivered by now is not there. */
+bool control_source_has_told(const struct control *c, const struct control_object *o);
 bool control_source_current(const struct control *c); /* what is known is what there is now */
 struct kube *control_source_kube(const struct control *c); /* borrowed; NULL with --manifests */
 

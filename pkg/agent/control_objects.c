@@ -196,7 +196,7 @@ static void drop_stale(struct control *c)
 		struct control_problem *p = NULL;
 		char file[512];
 
-		if (!o->stale)
+		if (!o->stale || !control_source_has_told(c, o))
 			continue;
 		snprintf(file, sizeof(file), "%s", o->origin);
 		char *colon = strrchr(file, ':');

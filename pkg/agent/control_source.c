@@ -9,6 +9,7 @@
 struct control_stream {
 	struct control_source *source;
 	struct kube_reflector *reflector;
+	char secret[API_NAME_MAX]; /* name of the one Secret that it is about; "" for the others */
 	bool synced;
 };
 
@@ -17,7 +18,6 @@ struct control_source {
 	struct kube *kube;
 	struct control_stream *streams; /* VirtualIP, Node, then one for each Secret */
 	size_t n_streams;
-	bool told;
 };
 
 static void on_report(void *user, enum log_level level, const char *text)
@@ -50,10 +50,9 @@ static void on_stream(void *user, const struct object_event *ev)
 	s->synced = true;
 	for (size_t i = 0; i < NODE_STREAMS; i++)
 		all &= src->streams[i].synced;
-	if (all && !src->told) {
-		src->told = true;
+	/* once when both are there, and again for each Secret that comes later */
+	if (all)
 		control_sink(src->c, ev);
-	}
 }
 
 static int open_stream(struct control_source *src, size_t i, const struct kube_resource *resource,
@@ -72,6 +71,7 @@ static int open_secret(struct control_source *src, const char *name, struct verr
 
 	snprintf(path, sizeof(path), "/api/v1/namespaces/%s/secrets", src->c->conf->namespace_);
 	snprintf(selector, sizeof(selector), "metadata.name=%s", name);
+	snprintf(src->streams[src->n_streams].secret, API_NAME_MAX, "%s", name);
 	return open_stream(src, src->n_streams++, &resource, reterr);
 }
 
@@ -190,6 +190,17 @@ const char *control_source_path(const struct control *c)
 struct kube *control_source_kube(const struct control *c)
 {
 	return c->source ? c->source->kube : NULL;
+}
+
+bool control_source_has_told(const struct control *c, const struct control_object *o)
+{
+	for (size_t i = NODE_STREAMS; c->source && o->secret && i < c->source->n_streams; i++) {
+		const struct control_stream *s = &c->source->streams[i];
+
+		if (strcmp(s->secret, o->secret->name) == 0)
+			return s->synced;
+	}
+	return c->synced;
 }
 
 bool control_source_current(const struct control *c)
