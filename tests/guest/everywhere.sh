@@ -86,9 +86,12 @@ wait_for 20 "node03 is active" load_active node03
 wait_for 30 "node02's daemons passed their check again" load_healthy node03
 all_answered $NODES
 for ns in $CLIENTS; do
+	# Two moves; those on nodes and in pods meet no director.
+	may=0
+	case $ns in client | behind) may=2 ;; esac
 	for name in new-$ns new6-$ns; do
 		report=$(lab_report $name)
-		[ "$(field failed "$report")" = 0 ] || fail "$name: $report"
+		spared $may "$name" "$report"
 		note "$name: $report"
 	done
 done

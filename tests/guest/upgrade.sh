@@ -59,6 +59,6 @@ expect "moved at most twice: $seen" [ $seen -le 2 ]
 wait_for 60 "node01 is active in the end" load_active node01
 report=$(lab_report new)
 note "new: $report"
-[ "$(field failed "$report")" = 0 ] || fail "new connections failed: $report"
+spared 4 new "$report"
 # shellcheck disable=SC2086 # names
 kept $LOADS

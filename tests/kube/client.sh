@@ -6,6 +6,7 @@
 KUBE_TOP=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 . "$KUBE_TOP/tests/kube/lib.sh"
 cd "$KUBE_TOP" || exit 1
+# A stream that failed again and again waits for up to a minute: that is what 75 s below are for.
 kube_need
 [ -x build/tools/kubewatch ] || kube_skip "build/tools/kubewatch is not built (make tools)"
 set -u
@@ -146,7 +147,7 @@ sleep 26 # the server itself remembers a good token for 10 s
 kube_stop_apiserver
 kube_start_apiserver
 put_vip web 9
-hears 60 "an expired token is told" "report W .*401"
+hears 75 "an expired token is told" "report W .*401"
 expect "and stops nothing but news" silent "gone"
 expect "and stops nothing but news" silent "set VirtualIP /web"
 token 3600
@@ -160,7 +161,7 @@ sleep 4
 expect "nothing goes while it is away" silent "gone"
 kube_start_apiserver
 put_vip web 9 82
-hears 60 "news once it is back" "set VirtualIP /web"
+hears 75 "news once it is back" "set VirtualIP /web"
 expect "nothing went" silent "gone"
 
 echo "== another server takes its place"
@@ -176,7 +177,7 @@ kube_stop_apiserver KILL kube-apiserver-2
 expect "nothing else went" silent "gone VirtualIP /[gks]"
 mark
 put_vip web 9 83
-hears 60 "back at the first" "set VirtualIP /web"
+hears 75 "back at the first" "set VirtualIP /web"
 expect "nothing went" silent "gone"
 
 echo "== etcd forgets (410)"
@@ -188,7 +189,7 @@ kube_stop_apiserver
 expect "compacted" kube_compact
 kube_start_apiserver
 watch_signal CONT
-hears 60 "what was deleted is known by its absence" "gone VirtualIP /web "
+hears 75 "what was deleted is known by its absence" "gone VirtualIP /web "
 hears 20 "what is new, too" "set VirtualIP /web2"
 expect "nothing else went" silent "gone [^V]"
 expect "nothing else went" silent "gone VirtualIP /[gks]"
@@ -199,7 +200,7 @@ watch_signal STOP
 kubectl delete vip web2 >/dev/null
 put_vip web2 10
 watch_signal CONT
-hears 30 "the old object goes" "gone VirtualIP /web2"
+hears 75 "the old object goes" "gone VirtualIP /web2"
 hears 5 "the new one comes" "set VirtualIP /web2"
 
 echo "== the definition goes, and comes again"
@@ -248,7 +249,7 @@ mark
 kubectl delete clusterrolebinding vipd >/dev/null
 kube_stop_apiserver
 kube_start_apiserver
-hears 60 "is told" "bad /apis/vipd.io/v1alpha1/virtualips: .*403"
+hears 75 "is told" "bad /apis/vipd.io/v1alpha1/virtualips: .*403"
 expect "and nothing goes" silent "gone"
 kubectl apply -k deploy/manifests >/dev/null
 hears 90 "until they may again" "good /apis/vipd.io"

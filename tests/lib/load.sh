@@ -239,6 +239,9 @@ move()
 {
 	text=$1 target=$2 limit=$3
 	shift 3
+	# Between the moves no new connection fails.
+	renew new
+	spared 0 new "$report"
 	# shellcheck disable=SC2086 # names
 	renew_all $LOADS udp new
 	"$@"
@@ -252,8 +255,15 @@ move()
 	tcp=$most
 	worst udp
 	note "$text: longest silence of kept connections $tcp ms, of UDP $most ms; new ones: $new"
-	pick failed "$new"
-	[ -n "${NEW_MAY_FAIL-}" ] || [ "$value" = 0 ] || fail "$text: new connections failed"
+	[ -n "${NEW_MAY_FAIL-}" ] || spared "$(number 1 20)" "$text: new" "$new"
+}
+
+# spared N NAME REPORT: at most N new connections failed. One whose first packets are under way while the address
+# moves, and of which its new director so knows nothing, is reset (README): one a move, more under the full load.
+spared()
+{
+	pick failed "$3"
+	[ "$value" -le "$1" ] || fail "$2: $value new connections failed, $1 may: $3"
 }
 
 # load_end: the end of the load.
@@ -261,6 +271,7 @@ load_end()
 {
 	report=$(lab_report new)
 	note "new: $report"
+	spared 0 new "$report"
 	kept $LOADS udp
 }
 
