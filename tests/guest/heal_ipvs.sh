@@ -15,9 +15,9 @@ load_ports()
 }
 load_lab
 load_agents
-load outside client $VIP 80 12
-load rr client $VIP6 81 12
-load pod01 pod01 $VIP 80 12
+load emptied client $VIP 80 12
+load emptied6 client $VIP6 81 12
+load emptied-pod01 pod01 $VIP 80 12
 sleep 3
 
 # repaired: all is there again within a second, and twice what it takes to look here and now.
@@ -52,12 +52,17 @@ note "repairs counted: $(($(repairs) - before))"
 expect "each time" [ "$(repairs)" -ge $((before + 3)) ]
 # Without any service the kernel takes IPVS's hooks away: what a connection sends in that time meets no IPVS, but a
 # node that has no such socket, and is reset. Those that are silent meanwhile must go on.
-# shellcheck disable=SC2086 # names
 for name in $LOADS; do
-	renew "$name"
+	report=$(lab_report "$name")
 	note "$name: $report"
 	[ "$(field quiet-lost "$report")" = 0 ] || fail "silent ones are lost: $name: $report"
 done
+[ "$(field lost "$report")" = 0 ] || fail "those in pods meet no IPVS, and are lost: $report"
+LOADS=
+load outside client $VIP 80 12
+load rr client $VIP6 81 12
+load pod01 pod01 $VIP 80 12
+sleep 3
 
 step "the sync daemons are stopped"
 daemons()

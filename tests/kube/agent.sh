@@ -86,6 +86,7 @@ if kubectl patch virtualips.vipd.io ssh --type=merge -p '{"spec":{"addresses":["
 fi
 say "an invalid edit is refused by the server: $(tail -1 "$KUBE/refusal" | cut -c1-120)"
 
+holds 5 "the state directory has the edit" grep -qF 192.168.44.121 "$KUBE/state/objects.json"
 kube_stop_apiserver
 holds 60 "the agent notices that the API server is gone" has '.source.synced | not'
 at_node 192.168.44.121 && at_node 192.168.44.100 || fail "the VIPs flinched"
