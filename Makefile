@@ -119,9 +119,10 @@ test:
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory CC=$(CLANG) CFLAGS=-Werror all
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory all unit-binaries kernel-tests
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory SAN=address,undefined all unit-binaries fuzzers
+	$(Q)tests/kube/build >/dev/null || echo 'tests with a Kubernetes API server are skipped'
 	$(Q)tests/run all
 
-## test-kube: the tests with a real Kubernetes API server; builds it first (once; needs Go >= 1.25)
+## test-kube: the tests with a real Kubernetes API server alone; builds it first (once; needs Go >= 1.25)
 test-kube:
 	$(Q)hack/deps build test
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory all tools
