@@ -23,7 +23,7 @@ static const char usage[] =
 
 struct run_flags {
 	const char *node_name, *manifests, *kubeconfig, *secret_names, *namespace_, *state_dir,
-		*run_dir, *health_address;
+		*run_dir, *health_address, *daemonset;
 	const char *sysctl_dir, *log_format;
 	uint64_t sync_id, tcp_timeout_s, cleanup, verbosity;
 };
@@ -60,7 +60,15 @@ static int parse(struct run_flags *o, int argc, char **argv)
 		 .arg = "NAME",
 		 .type = FLAG_TEXT,
 		 .text = &o->namespace_,
-		 .help = "namespace of the Secrets (default vipd-system)"},
+		 .help = "namespace of the Secrets and the DaemonSet (default: the pod's, else "
+			 "vipd-system)"},
+		{.name = "daemonset",
+		 .env = "VIPD_DAEMONSET",
+		 .arg = "NAME",
+		 .type = FLAG_TEXT,
+		 .text = &o->daemonset,
+		 .help = "this agent's own; once it is deleted, the agent leaves nothing behind "
+			 "when it ends (default: none)"},
 		{.name = "state-dir",
 		 .env = "VIPD_STATE_DIR",
 		 .arg = "DIR",
@@ -147,7 +155,6 @@ int cmd_run(int argc, char **argv)
 	static char host[HOST_NAME_MAX + 1];
 	struct run_flags o = {
 		.node_name = getenv("NODE_NAME"),
-		.namespace_ = "vipd-system",
 		.secret_names = "vipd-vrrp",
 		.state_dir = "/var/lib/vipd",
 		.run_dir = "/run/vipd",
@@ -174,6 +181,7 @@ int cmd_run(int argc, char **argv)
 		.kubeconfig = o.kubeconfig,
 		.secret_names = o.secret_names,
 		.namespace_ = o.namespace_,
+		.daemonset = o.daemonset,
 		.state_dir = o.state_dir,
 		.run_dir = o.run_dir,
 		.health_address = o.health_address,

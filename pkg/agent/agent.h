@@ -14,7 +14,10 @@ struct agent_conf {
 	const char *kubeconfig;
 	const char *
 		secret_names; /* of VRRP passwords, comma-separated; with the Kubernetes API only */
-	const char *namespace_; /* of Secrets */
+	const char
+		*namespace_; /* of Secrets and the DaemonSet; NULL: the pod's, else vipd-system */
+	const char
+		*daemonset; /* this agent's own; once it is gone, so is all at the end. "": none */
 	const char *state_dir;
 	const char *run_dir;
 	const char *ipvs_sysctl_dir;

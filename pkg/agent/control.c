@@ -400,7 +400,7 @@ int agent_run(const struct agent_conf *conf, struct verr *reterr)
 			verr_set(reterr, -r, "event loop: %s", strerror(-r));
 	}
 	stop(&c);
-	if (r == 0 && conf->cleanup_on_exit)
+	if (r == 0 && (conf->cleanup_on_exit || c.uninstalled))
 		r = agent_cleanup(conf->state_dir, conf->run_dir, conf->ipvs_sysctl_dir, reterr);
 	if (r == 0)
 		log_info("Agent stopped", KV_STR("node", conf->node_name));

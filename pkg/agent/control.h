@@ -216,6 +216,8 @@ struct control {
 	unsigned int default4, default6;
 
 	/* plan */
+	char namespace_[API_NAME_MAX]; /* of Secrets and the DaemonSet */
+	bool uninstalled; /* this agent's DaemonSet was there, and was deleted */
 	uint8_t sync_id; /* of connection synchronisation; 0: off */
 	struct plan *plan;
 	const struct api_vip **p_vips; /* what the plan borrows */

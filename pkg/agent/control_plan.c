@@ -131,7 +131,7 @@ static int plan_make(struct control *c, const struct plan_facts *facts)
 			.n_nodes = b.n_nodes,
 			.secrets = b.secrets,
 			.n_secrets = b.n_secrets,
-			.secret_namespace = c->conf->namespace_,
+			.secret_namespace = c->namespace_,
 			.by_name = c->conf->manifests_dir != NULL,
 		};
 

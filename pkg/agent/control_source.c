@@ -69,7 +69,7 @@ static int open_secret(struct control_source *src, const char *name, struct verr
 	const struct kube_resource resource = {
 		.path = path, .kind = "Secret", .field_selector = selector};
 
-	snprintf(path, sizeof(path), "/api/v1/namespaces/%s/secrets", src->c->conf->namespace_);
+	snprintf(path, sizeof(path), "/api/v1/namespaces/%s/secrets", src->c->namespace_);
 	snprintf(selector, sizeof(selector), "metadata.name=%s", name);
 	snprintf(src->streams[src->n_streams].secret, API_NAME_MAX, "%s", name);
 	return open_stream(src, src->n_streams++, &resource, reterr);
@@ -88,6 +88,43 @@ static int open_secrets(struct control_source *src, struct verr *reterr)
 }
 
 /* Clusters on one segment must differ: what all nodes of one have in common and no other has is its CA. */
+/* Its end is that of all agents: then nothing may stay on the nodes. */
+static void on_daemonset(void *user, const struct object_event *ev)
+{
+	struct control_stream *s = user;
+	struct control *c = s->source->c;
+
+	switch (ev->type) {
+	case OBJECT_SET:
+		c->uninstalled = false;
+		break;
+	case OBJECT_GONE:
+		c->uninstalled = true;
+		log_warning("DaemonSet was deleted: this agent leaves nothing behind when it ends",
+			    KV_STR("daemonSet", ev->name));
+		break;
+	case OBJECT_BAD:
+	case OBJECT_GOOD:
+		control_sink(c, ev);
+		break;
+	case OBJECT_SYNCED:
+		break;
+	}
+}
+
+static int open_daemonset(struct control_source *src, struct verr *reterr)
+{
+	struct control_stream *s = &src->streams[src->n_streams++];
+	char path[512], selector[300];
+	const struct kube_resource resource = {
+		.path = path, .kind = "DaemonSet", .field_selector = selector};
+
+	s->source = src;
+	snprintf(path, sizeof(path), "/apis/apps/v1/namespaces/%s/daemonsets", src->c->namespace_);
+	snprintf(selector, sizeof(selector), "metadata.name=%s", src->c->conf->daemonset);
+	return kube_reflector_new(src->kube, &resource, on_daemonset, s, &s->reflector, reterr);
+}
+
 static void derive_sync_id(struct control *c, const struct kube_config *config)
 {
 	uint32_t hash;
@@ -108,8 +145,8 @@ static int open_kube(struct control_source *src, struct kube_config *config, str
 	snprintf(agent, sizeof(agent), "vipd/%s", c->conf->version);
 	derive_sync_id(c, config);
 	log_info("Objects come from the Kubernetes API",
-		 KV_STR("servers", kube_config_servers(config)),
-		 KV_STR("namespace", c->conf->namespace_), KV_UINT("syncID", c->sync_id));
+		 KV_STR("servers", kube_config_servers(config)), KV_STR("namespace", c->namespace_),
+		 KV_UINT("syncID", c->sync_id));
 	r = kube_new(c->loop, config, agent, on_report, c, &src->kube, reterr);
 	if (r < 0) {
 		kube_config_free(config);
@@ -119,7 +156,11 @@ static int open_kube(struct control_source *src, struct kube_config *config, str
 	r = open_stream(src, 0, &vips, reterr);
 	if (r == 0)
 		r = open_stream(src, 1, &nodes, reterr);
-	return r < 0 ? r : open_secrets(src, reterr);
+	if (r == 0)
+		r = open_secrets(src, reterr);
+	if (r == 0 && c->conf->daemonset && *c->conf->daemonset)
+		r = open_daemonset(src, reterr);
+	return r;
 }
 
 static size_t count_names(const char *list)
@@ -141,19 +182,25 @@ static int start_kube(struct control *c, struct verr *reterr)
 		return verr_set(reterr, ENOMEM, "source");
 	src->c = c;
 	c->source = src;
-	src->streams =
-		calloc(NODE_STREAMS + count_names(c->conf->secret_names), sizeof(*src->streams));
+	src->streams = calloc(NODE_STREAMS + count_names(c->conf->secret_names) + 1,
+			      sizeof(*src->streams));
 	if (!src->streams)
 		return verr_set(reterr, ENOMEM, "source");
 	r = c->conf->kubeconfig ? kube_config_load_file(c->conf->kubeconfig, NULL, &config, reterr)
 				: kube_config_load_in_cluster(NULL, &config, reterr);
 	if (r < 0 && !c->conf->kubeconfig)
 		return verr_wrap(reterr, r, "no --manifests and no --kubeconfig");
-	return r < 0 ? r : open_kube(src, config, reterr);
+	if (r < 0)
+		return r;
+	if (!c->conf->kubeconfig && !c->conf->namespace_)
+		snprintf(c->namespace_, sizeof(c->namespace_), "%s", kube_config_namespace(config));
+	return open_kube(src, config, reterr);
 }
 
 int control_source_start(struct control *c, struct verr *reterr)
 {
+	snprintf(c->namespace_, sizeof(c->namespace_), "%s",
+		 c->conf->namespace_ ? c->conf->namespace_ : "vipd-system");
 	if (c->conf->manifests_dir)
 		return manifest_source_new(c->loop, c->conf->manifests_dir, control_sink, c,
 					   &c->manifests, reterr);

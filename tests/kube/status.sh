@@ -77,7 +77,7 @@ versions()
 agent()
 {
 	ip netns exec "$1" "$VIPD" run --kubeconfig "$KUBE/$1.conf" --node-name "$1" --state-dir "$LAB/$1/state" \
-		--run-dir "$LAB/$1/run" --health-address '' >>"$LAB/$1.log" 2>&1 &
+		--run-dir "$LAB/$1/run" --daemonset vipd --health-address '' >>"$LAB/$1.log" 2>&1 &
 	echo $! >"$LAB/$1.agent"
 }
 
@@ -228,4 +228,15 @@ wait_for 20 "node03 takes the address" lab_is_active node03 192.168.44.120
 kube_start_apiserver
 holds 120 "the object names node03, once the server is back" vip ssh '.status.activeNode == "node03"'
 holds 60 "and so does an Event" event ssh BecameActive "node03 became active"
-expect "node03: exit status 0" lab_agent_stop node03
+
+step "the DaemonSet is deleted"
+agent node01
+holds 30 "node01 is active again" vip ssh '.status.activeNode == "node01"'
+kubectl -n vipd-system delete daemonset vipd >/dev/null
+for n in node01 node03; do
+	holds 20 "$n has heard of it" grep -q "DaemonSet was deleted" "$LAB/$n.log"
+	expect "$n: exit status 0" lab_agent_stop $n
+	expect_not "$n: no table is left" ip netns exec $n nft list table ip vipd
+	expect "$n: no route is left" [ -z "$(ip -n $n route show table local proto 76)" ]
+	expect "$n: no address is left" lab_is_backup $n 192.168.44.120
+done
