@@ -127,6 +127,7 @@ test-kube:
 	$(Q)hack/deps build test
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory all tools
 	$(Q)tests/kube/build >/dev/null
+	$(Q)tests/kube/build-helm >/dev/null
 	$(Q)tests/run kube
 
 ## image: build the container image with the Docker engine here
