@@ -119,7 +119,7 @@ test:
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory CC=$(CLANG) CFLAGS=-Werror all
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory all unit-binaries kernel-tests
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory SAN=address,undefined all unit-binaries fuzzers
-	$(Q)tests/kube/build >/dev/null || echo 'tests with a Kubernetes API server are skipped'
+	$(Q)tests/kube/build >/dev/null && tests/kube/build-helm >/dev/null || echo 'tests with a Kubernetes API server are skipped'
 	$(Q)tests/run all
 
 ## test-kube: the tests with a real Kubernetes API server alone; builds it first (once; needs Go >= 1.25)
