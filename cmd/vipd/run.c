@@ -23,7 +23,7 @@ static const char usage[] =
 
 struct run_flags {
 	const char *node_name, *manifests, *kubeconfig, *secret_names, *namespace_, *state_dir,
-		*run_dir, *health_address, *daemonset;
+		*run_dir, *health_address, *metrics_address, *daemonset;
 	const char *sysctl_dir, *log_format;
 	uint64_t sync_id, tcp_timeout_s, cleanup, verbosity;
 };
@@ -87,6 +87,12 @@ static int parse(struct run_flags *o, int argc, char **argv)
 		 .type = FLAG_TEXT,
 		 .text = &o->health_address,
 		 .help = "/livez and /readyz (default 127.0.0.1:9754; empty: none)"},
+		{.name = "metrics-address",
+		 .env = "VIPD_METRICS_ADDRESS",
+		 .arg = "ADDR:PORT",
+		 .type = FLAG_TEXT,
+		 .text = &o->metrics_address,
+		 .help = "/metrics, for Prometheus (default: where /livez is; empty: none)"},
 		{.name = "ipvs-sync-id",
 		 .env = "VIPD_IPVS_SYNC_ID",
 		 .arg = "N",
@@ -185,6 +191,7 @@ int cmd_run(int argc, char **argv)
 		.state_dir = o.state_dir,
 		.run_dir = o.run_dir,
 		.health_address = o.health_address,
+		.metrics_address = o.metrics_address ? o.metrics_address : o.health_address,
 		.ipvs_sysctl_dir = o.sysctl_dir,
 		.has_sync_id = o.sync_id != SYNC_ID_DERIVED,
 		.ipvs_sync_id = (uint8_t)o.sync_id,

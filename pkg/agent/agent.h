@@ -25,6 +25,7 @@ struct agent_conf {
 	uint8_t ipvs_sync_id; /* 0: off */
 	uint32_t ipvs_tcp_timeout_s;
 	const char *health_address; /* /livez and /readyz; "": none */
+	const char *metrics_address; /* /metrics; the same: one listener; "": none */
 	bool cleanup_on_exit;
 	const char *version; /* for status */
 };

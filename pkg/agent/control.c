@@ -345,6 +345,7 @@ static void stop(struct control *c)
 	drop_addresses(c);
 	ctl_server_free(c->ctl);
 	http_server_free(c->http);
+	http_server_free(c->http_metrics);
 	control_report_done(c);
 	control_source_done(c);
 	control_resend_done(c);

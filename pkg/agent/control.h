@@ -19,6 +19,7 @@
  *	control_events.c	Events
  *	control_resend.c	whose connections are told to the others
  *	control_http.c		/livez and /readyz
+ *	control_metrics.c	/metrics
  *	control_settings.c	IPVS settings and former values in the state directory
  */
 #ifndef VIPD_AGENT_CONTROL_H
@@ -129,6 +130,7 @@ struct control_vip {
 	uint8_t active_priority;
 	uint64_t active_since_ns;
 	struct election_counters counters;
+	uint64_t transitions[VRRP_WHY_N]; /* role changes, by reason */
 	bool switch_active; /* as switchover last told */
 	struct control_sign signs[CONTROL_SIGNS];
 	uint64_t arp_ask_ns, arp_told_ns; /* asked next; told last */
@@ -149,6 +151,7 @@ struct control_target {
 	struct health health;
 	struct probe *probe;
 	struct probe_result last;
+	uint64_t results[PROBE_END_N];
 	uint64_t last_ns; /* 0: no result yet */
 	struct loop_source *timer;
 	bool used; /* mark of the present plan */
@@ -186,7 +189,7 @@ struct control {
 	struct control_node_report *node_report;
 	struct kube_events *events;
 	struct ctl_server *ctl;
-	struct http_server *http;
+	struct http_server *http, *http_metrics; /* one, or metrics by themselves */
 	struct resend *resend;
 	struct control_arp *arps; /* one socket for each interface with a VIP */
 	struct loop_source *arp_timer;
@@ -275,6 +278,9 @@ const char *control_source_path(const struct control *c); /* for people; borrowe
 /* Whether an object that has not been delivered by now is not there. */
 bool control_source_has_told(const struct control *c, const struct control_object *o);
 bool control_source_current(const struct control *c); /* what is known is what there is now */
+/* Of the i-th stream of objects: what it is of, for people, and when it last heard of the server (0: never). */
+bool control_source_stream(const struct control *c, size_t i, const char **ret_name,
+			   uint64_t *ret_contact_ns);
 struct kube *control_source_kube(const struct control *c); /* borrowed; NULL with --manifests */
 
 /* control_objects.c */
@@ -365,6 +371,9 @@ const struct control_target *control_health_find(const struct control *c,
 						 const struct addr *address,
 						 const struct api_health_check *check);
 
+/* control_metrics.c: a route of the HTTP server */
+int control_metrics(void *user, char **ret_body, size_t *ret_len, const char **ret_type);
+
 /* control_http.c */
 int control_http_start(struct control *c, struct verr *reterr);
 
@@ -386,6 +395,14 @@ const char *control_role_name(const struct control_vip *v, const struct plan_vip
 const char *control_since_text(struct control_vip *v); /* RFC 3339: of its last role change */
 
 /* control_status.c */
+/* What IPVS counts of one real server, over all addresses of the VIP. */
+struct control_dests {
+	bool any;
+	uint32_t weight;
+	uint64_t active, inactive, conns, packets, bytes;
+};
+struct control_dests control_dests_of(const struct control *c, const struct api_vip *vip,
+				      const struct api_port *port, const struct addr *server);
 json_t *control_status(void *user, enum ctl_request req);
 
 /* control_report.c: all but _start do nothing with --manifests */

@@ -91,6 +91,7 @@ static void on_done(void *user, const struct probe_result *result, uint64_t now_
 
 	t->probe = NULL;
 	t->last = *result;
+	t->results[result->end]++;
 	t->last_ns = now_ns;
 	step(t, &ev);
 }

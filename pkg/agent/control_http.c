@@ -31,14 +31,27 @@ static int on_readyz(void *user, char **ret_body, size_t *ret_len, const char **
 static const struct http_route route_items[] = {
 	{.path = "/livez", .fn = on_livez},
 	{.path = "/readyz", .fn = on_readyz},
+	{.path = "/metrics", .fn = control_metrics},
 };
+#define METRICS_ROUTE (ARRAY_LEN(route_items) - 1)
+
+static bool is_given(const char *address)
+{
+	return address && *address;
+}
 
 int control_http_start(struct control *c, struct verr *reterr)
 {
-	const struct http_routes routes = {
-		.items = route_items, .n = ARRAY_LEN(route_items), .user = c};
+	const char *health = c->conf->health_address, *metrics = c->conf->metrics_address;
+	bool one = is_given(health) && is_given(metrics) && strcmp(health, metrics) == 0;
+	const struct http_routes all = {
+		.items = route_items, .n = one ? ARRAY_LEN(route_items) : METRICS_ROUTE, .user = c};
+	const struct http_routes only = {.items = &route_items[METRICS_ROUTE], .n = 1, .user = c};
+	int r = 0;
 
-	if (!c->conf->health_address || !*c->conf->health_address)
-		return 0;
-	return http_server_new(c->loop, c->conf->health_address, &routes, &c->http, reterr);
+	if (is_given(health))
+		r = http_server_new(c->loop, health, &all, &c->http, reterr);
+	if (r == 0 && is_given(metrics) && !one)
+		r = http_server_new(c->loop, metrics, &only, &c->http_metrics, reterr);
+	return r;
 }

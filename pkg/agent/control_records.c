@@ -25,6 +25,7 @@ static void on_role(struct control *c, struct control_vip *v, const struct elect
 
 	v->state = rec->state;
 	v->why = rec->why;
+	v->transitions[rec->why]++;
 	v->since_ns = rec->at_ns;
 	active_is(v, &rec->source, rec->priority, rec->at_ns);
 	log_info("Role changed", KV_STR("virtualIP", v->name),

@@ -87,7 +87,6 @@ static int open_secrets(struct control_source *src, struct verr *reterr)
 	return r;
 }
 
-/* Clusters on one segment must differ: what all nodes of one have in common and no other has is its CA. */
 /* Its end is that of all agents: then nothing may stay on the nodes. */
 static void on_daemonset(void *user, const struct object_event *ev)
 {
@@ -125,6 +124,7 @@ static int open_daemonset(struct control_source *src, struct verr *reterr)
 	return kube_reflector_new(src->kube, &resource, on_daemonset, s, &s->reflector, reterr);
 }
 
+/* Clusters on one segment must differ: what all nodes of one have in common and no other has is its CA. */
 static void derive_sync_id(struct control *c, const struct kube_config *config)
 {
 	uint32_t hash;
@@ -232,6 +232,22 @@ const char *control_source_path(const struct control *c)
 		return "";
 	kube_stats(c->source->kube, &stats);
 	return stats.server ? stats.server : "";
+}
+
+bool control_source_stream(const struct control *c, size_t i, const char **ret_name,
+			   uint64_t *ret_contact_ns)
+{
+	struct kube_reflector_stats stats;
+
+	if (!c->source || i >= c->source->n_streams)
+		return false;
+	kube_reflector_stats(c->source->streams[i].reflector, &stats);
+	*ret_name = i == 0                            ? "virtualips"
+		    : i == 1                          ? "nodes"
+		    : c->source->streams[i].secret[0] ? "secrets"
+						      : "daemonsets";
+	*ret_contact_ns = stats.contact_ns;
+	return true;
 }
 
 struct kube *control_source_kube(const struct control *c)

@@ -174,17 +174,11 @@ static json_t *members_json(const struct control *c, const struct plan_vip *pv)
 	return list;
 }
 
-struct dest_sum {
-	bool any;
-	uint32_t weight;
-	uint64_t active, inactive, conns, packets, bytes;
-};
-
 /* Over all addresses of the VIP; the local real server's redirected connections run by the firewall-mark service. */
-static struct dest_sum dest_sum(const struct control *c, const struct api_vip *vip,
-				const struct api_port *port, const struct addr *server)
+struct control_dests control_dests_of(const struct control *c, const struct api_vip *vip,
+				      const struct api_port *port, const struct addr *server)
 {
-	struct dest_sum sum = {.weight = UINT32_MAX};
+	struct control_dests sum = {.weight = UINT32_MAX};
 
 	for (size_t i = 0; i < c->n_have_services; i++) {
 		const struct plan_service *s = &c->have_services[i];
@@ -243,7 +237,7 @@ static json_t *servers_json(const struct control *c, const struct plan_vip *pv,
 	for (size_t i = 0; i < pv->n_servers; i++) {
 		const struct plan_server *s = &pv->servers[i];
 		const struct control_target *t = control_health_find(c, &s->address, &port->check);
-		struct dest_sum sum = dest_sum(c, pv->vip, port, &s->address);
+		struct control_dests sum = control_dests_of(c, pv->vip, port, &s->address);
 		json_t *o = json_object();
 
 		set_addr(o, "address", &s->address);

@@ -66,6 +66,7 @@ struct election_counters {
 	uint64_t became_active, became_backup;
 	/* lateness of our adverts against their deadline: buckets of 0.1, 0.3, 1, 3, 10, 30, 100 ms, more */
 	uint64_t late[8];
+	uint64_t late_ns; /* all of it */
 };
 
 /*

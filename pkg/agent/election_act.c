@@ -80,6 +80,7 @@ static void count_lateness(struct inst *i, uint64_t late_ns)
 	while (k < ARRAY_LEN(limits_ns) && late_ns > limits_ns[k])
 		k++;
 	i->counters.late[k]++;
+	i->counters.late_ns += late_ns;
 }
 
 /* ---- announcements ---- */

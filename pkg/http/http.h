@@ -38,4 +38,31 @@ uint16_t http_server_port(const struct http_server *s);
 /* Parses "ADDR:PORT", IPv6 in brackets. 0 or -EINVAL. Pure. */
 int http_listen_parse(const char *text, struct addr *ret_addr, uint16_t *ret_port);
 
+/* ---- the text of /metrics: Prometheus' format, version 0.0.4. Pure but for its memory ---- */
+
+#define HTTP_METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+enum http_metric { HTTP_COUNTER, HTTP_GAUGE, HTTP_HISTOGRAM };
+struct http_label {
+	const char *name, *value;
+};
+#define HTTP_LABELS_MAX 6
+
+struct http_metrics;
+
+struct http_metrics *http_metrics_new(void); /* NULL: no memory */
+void http_metrics_free(struct http_metrics *m); /* NULL is fine */
+void http_metrics_free_p(struct http_metrics **m);
+/* Begins a family: what follows are its samples. All borrowed until the next one begins. */
+void http_metrics_family(struct http_metrics *m, const char *name, enum http_metric type,
+			 const char *help);
+/* A sample of a counter or a gauge. labels: at most HTTP_LABELS_MAX; values are escaped. */
+void http_metrics_sample(struct http_metrics *m, double value, const struct http_label *labels,
+			 size_t n_labels);
+/* A histogram without labels: counts[i] fell at or below bounds[i], and above the one before; counts[n] above all. */
+void http_metrics_histogram(struct http_metrics *m, const double *bounds, const uint64_t *counts,
+			    size_t n, double sum);
+/* The whole text, NUL-terminated, to be freed with free(); m is empty then. NULL: no memory, once or again. */
+char *http_metrics_take(struct http_metrics *m, size_t *ret_len);
+
 #endif

@@ -29,6 +29,8 @@ const char *probe_end_name(enum probe_end e)
 		return "L7Response";
 	case PROBE_LOCAL:
 		return "Local";
+	case PROBE_END_N:
+		break;
 	}
 	return "?";
 }

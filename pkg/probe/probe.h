@@ -19,6 +19,7 @@ enum probe_end {
 	PROBE_L7_STATUS, /* answered something else than 2xx or 3xx */
 	PROBE_L7_RESPONSE, /* not HTTP, or cut off */
 	PROBE_LOCAL, /* could not even try (no descriptor, no memory): says nothing of the target */
+	PROBE_END_N,
 };
 const char *probe_end_name(enum probe_end e); /* "OK", "L4Timeout", "L4Refused", ... */
 

@@ -138,6 +138,7 @@ enum vrrp_why {
 	VRRP_WHY_NO_SUCCESSOR, /* released, but nobody came */
 	VRRP_WHY_RESUME,
 	VRRP_WHY_NOBODY, /* nothing heard since the start: nobody was active, so nobody is suspect */
+	VRRP_WHY_N,
 };
 /* CamelCase reason: "PeerTimeout", "PeerReleased", ... */
 const char *vrrp_why_name(enum vrrp_why why);

@@ -47,6 +47,8 @@ const char *vrrp_why_name(enum vrrp_why why)
 		return "Resumed";
 	case VRRP_WHY_NOBODY:
 		return "NobodyActive";
+	case VRRP_WHY_N:
+		break;
 	}
 	return "Unknown";
 }
