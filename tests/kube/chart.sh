@@ -121,6 +121,33 @@ values()
 		--set stateDir=/data/a,runDir=/data/b
 }
 
+monitoring()
+{
+	has "no port, no address of metrics" '($c.ports == null) and (any($c.env[]; .name == "VIPD_METRICS_ADDRESS") | not)'
+	has "PodMonitor: metrics are on the node's address" '$c.ports[0].name == "metrics" and
+		any($c.env[]; .name == "VIPD_METRICS_ADDRESS" and .value == "$(HOST_IP):9755")' --set podMonitor.enabled=true
+	has "and an IPv6 one is in brackets" 'any($c.env[]; .value == "[$(HOST_IP)]:9755")' --set podMonitor.enabled=true,podMonitor.ipv6=true
+	said=$(template --set podMonitor.enabled=true,prometheusRule.enabled=true,dashboard.enabled=true \
+		--set podMonitor.labels.release=prometheus -s templates/monitoring.yaml)
+	for kind in PodMonitor PrometheusRule ConfigMap; do
+		case $said in
+		*"kind: $kind"*) ok "$kind" ;;
+		*) bad "no $kind: $said" ;;
+		esac
+	done
+	case $said in
+	*'"release":"prometheus"'*) ok "labels" ;;
+	*) bad "no labels: $said" ;;
+	esac
+	takes "promtool takes the alerts" promtool check rules $chart/files/alerts.yaml
+	takes "the dashboard is JSON" jq -e '.panels | length > 5' $chart/files/dashboard.json
+	# What they ask for is there.
+	said=$(grep -oh 'vipd_[a-z_]*' $chart/files/* | sed 's/_bucket$//' | sort -u | while read -r name; do
+		[ "$name" = vipd_virtual_ip ] || grep -q "^| \`$name\`" pkg/http/METRICS.md || echo "$name"
+	done)
+	[ -z "$said" ] && ok "all metrics of alerts and dashboard exist" || bad "no such metrics: $said"
+}
+
 wrong()
 {
 	refuses "an unknown value" "realTime" template --set realTime=true
@@ -172,6 +199,7 @@ takes "helm lint" helm lint --strict $chart
 kube_start
 agree
 values
+monitoring
 wrong
 release
 [ $bad -eq 0 ]
