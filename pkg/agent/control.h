@@ -189,6 +189,9 @@ struct control {
 	struct control_node_report *node_report;
 	struct kube_events *events;
 	struct ctl_server *ctl;
+	struct { /* of /livez: when the thread was asked whether it turns; 0: it has answered */
+		uint64_t election_ns, switchover_ns;
+	} pings;
 	struct http_server *http, *http_metrics; /* one, or metrics by themselves */
 	struct resend *resend;
 	struct control_arp *arps; /* one socket for each interface with a VIP */

@@ -10,10 +10,31 @@ static int text(const char *body, int status, char **ret_body, size_t *ret_len)
 	return *ret_body ? status : 500;
 }
 
+/* Whoever turns answers within this, however busy the node is. */
+#define PONG_NS (5 * NS_PER_S)
+
+static bool is_stuck(uint64_t asked_ns, uint64_t now_ns)
+{
+	return asked_ns != 0 && now_ns - asked_ns > PONG_NS;
+}
+
+/* This loop turns, or nobody would be asked. The other two are asked each time, and judged the next time. */
 static int on_livez(void *user, char **ret_body, size_t *ret_len, const char **ret_type)
 {
-	(void)user;
+	const struct election_cmd election = {.type = ELECTION_PING};
+	const struct switchover_cmd switchover = {.type = SWITCHOVER_PING};
+	struct control *c = user;
+	uint64_t now_ns = mono_now_ns();
+
 	(void)ret_type;
+	if (is_stuck(c->pings.election_ns, now_ns))
+		return text("the election does not turn\n", 503, ret_body, ret_len);
+	if (is_stuck(c->pings.switchover_ns, now_ns))
+		return text("the switchover does not turn\n", 503, ret_body, ret_len);
+	if (c->pings.election_ns == 0 && ring_push(c->to_election, &election))
+		c->pings.election_ns = now_ns;
+	if (c->pings.switchover_ns == 0 && ring_push(c->to_switch, &switchover))
+		c->pings.switchover_ns = now_ns;
 	return text("ok\n", 200, ret_body, ret_len);
 }
 

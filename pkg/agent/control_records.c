@@ -126,6 +126,10 @@ static void on_record(struct control *c, struct election_record *rec, uint64_t n
 		free(rec->conf);
 		return;
 	}
+	if (rec->type == ELECTION_PONG) {
+		c->pings.election_ns = 0;
+		return;
+	}
 	if (rec->type == ELECTION_STOPPED) {
 		c->stopped = true;
 		return;
@@ -160,6 +164,7 @@ static void on_record(struct control *c, struct election_record *rec, uint64_t n
 	case ELECTION_STOPPED:
 	case ELECTION_FREE:
 	case ELECTION_SENSE:
+	case ELECTION_PONG:
 		break;
 	}
 }
@@ -169,6 +174,8 @@ static void on_note(struct control *c, const struct switchover_note *note, uint6
 	struct control_vip *v = control_vip_by_id(c, note->vip_id);
 	char span[MONO_TEXT_MAX];
 
+	if (note->type == SWITCHOVER_NOTE_PONG)
+		c->pings.switchover_ns = 0;
 	if (!v)
 		return;
 	switch (note->type) {
@@ -187,6 +194,8 @@ static void on_note(struct control *c, const struct switchover_note *note, uint6
 		break;
 	case SWITCHOVER_NOTE_REMOVED:
 		v->switch_active = false;
+		break;
+	case SWITCHOVER_NOTE_PONG:
 		break;
 	case SWITCHOVER_NOTE_LOST:
 		log_debug(2, "Address was gone at its renewal", KV_STR("virtualIP", v->name));

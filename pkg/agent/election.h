@@ -50,6 +50,7 @@ enum election_cmd_type {
 	/* SIGTERM: hand over everything, then ELECTION_STOPPED (no ELECTION_REMOVED), within 2 s. Configurations
 	 * that come later are given back unused. */
 	ELECTION_STOP_ALL,
+	ELECTION_PING, /* answers ELECTION_PONG: the thread turns */
 };
 #define ELECTION_SHADOW_NS (10 * NS_PER_S)
 struct election_cmd {
@@ -89,6 +90,7 @@ enum election_record_type {
 	/* A socket call failed: error (positive errno); vip_id may be 0. Once, until it succeeds again. ENOBUFS: link
 	 * events were lost, so send every instance's configuration again. */
 	ELECTION_SENSE,
+	ELECTION_PONG,
 };
 struct election_record {
 	enum election_record_type type;

@@ -396,6 +396,9 @@ void election_cmd(struct election *e, const struct election_cmd *cmd, uint64_t n
 	case ELECTION_STOP_ALL:
 		stop_all(e, now_ns);
 		return;
+	case ELECTION_PING:
+		election_tell_pong(e, now_ns);
+		return;
 	}
 }
 

@@ -180,6 +180,7 @@ bool election_forget(struct election *e, struct inst *i, uint64_t now_ns);
 void election_shadow_end(struct election *e, struct inst *i);
 
 /* election_tell.c */
+void election_tell_pong(struct election *e, uint64_t now_ns);
 void election_tell_role(struct election *e, struct inst *i, uint64_t now_ns);
 void election_tell_sense(struct election *e, uint32_t vip_id, int error, uint64_t now_ns);
 /* Loses the record if the ring is full. */

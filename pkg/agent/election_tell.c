@@ -31,6 +31,13 @@ void election_tell_sense(struct election *e, uint32_t vip_id, int error, uint64_
 	(void)ring_push(e->rings.records, &r);
 }
 
+void election_tell_pong(struct election *e, uint64_t now_ns)
+{
+	const struct election_record r = {.type = ELECTION_PONG, .at_ns = now_ns};
+
+	(void)ring_push(e->rings.records, &r);
+}
+
 void election_tell_role(struct election *e, struct inst *i, uint64_t now_ns)
 {
 	const struct election_record r = {.type = ELECTION_ROLE,

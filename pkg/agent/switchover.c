@@ -182,6 +182,9 @@ static bool command(struct switchover *s, const struct switchover_cmd *c)
 	case SWITCHOVER_SWEEP:
 		sw_sweep(&s->kernel, s->vips, s->n_vips, &res);
 		break;
+	case SWITCHOVER_PING:
+		note(s, SWITCHOVER_NOTE_PONG, 0, NULL, NULL, now_ns);
+		break;
 	case SWITCHOVER_QUIT:
 		return false;
 	}

@@ -42,6 +42,7 @@ enum switchover_cmd_type {
 			    * Addresses that expired because this thread was frozen are LOST the first
 			    * time, and put back the second: election decides in between. */
 	SWITCHOVER_SWEEP, /* all VIPs are set: role elements of no VIP are an earlier agent's; remove them */
+	SWITCHOVER_PING, /* answers NOTE_PONG: the thread turns */
 	SWITCHOVER_QUIT,
 };
 struct switchover_cmd {
@@ -55,6 +56,7 @@ enum switchover_note_type {
 	SWITCHOVER_NOTE_DONE, /* a TAKE or RELEASE is complete; with error, NOTE_ERROR came before */
 	SWITCHOVER_NOTE_ERROR, /* of any step, also of SET, REPAIR and renewals (vip_id 0: of SWEEP) */
 	SWITCHOVER_NOTE_REMOVED,
+	SWITCHOVER_NOTE_PONG,
 	SWITCHOVER_NOTE_LOST, /* a renewal found the address gone, or came too late: told once. Not put
 			       * back without a TAKE or a REPAIR. */
 };

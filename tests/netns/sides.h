@@ -28,7 +28,7 @@ struct side {
 	enum vrrp_why why;
 	struct election_record conflict, peer, checksum;
 	struct election_counters counters;
-	unsigned int n_removed, n_stopped, n_roles;
+	unsigned int n_removed, n_stopped, n_pongs, n_roles;
 	struct switchover_order orders[HISTORY];
 	unsigned int n_orders;
 	bool serves;
@@ -85,6 +85,9 @@ static inline void record(struct side *s, const struct election_record *r)
 	case ELECTION_FREE:
 		free(r->conf);
 		s->n_freed++;
+		return;
+	case ELECTION_PONG:
+		s->n_pongs++;
 		return;
 	case ELECTION_SENSE:
 		/* While a link is down, or of a peer that does not answer. */

@@ -28,6 +28,8 @@ static void whole_story(void)
 	until(a.state == VRRP_ACTIVE && b.state == VRRP_BACKUP && a.serves && !b.serves);
 	assert_int_equal(b.why, VRRP_WHY_HIGHER);
 
+	command(&a, ELECTION_PING);
+	until(a.n_pongs == 1);
 	command(&a, ELECTION_STOP_ALL);
 	until(a.n_stopped == 1 && b.state == VRRP_ACTIVE && b.serves && !a.serves);
 	assert_int_equal(b.why, VRRP_WHY_PEER_RELEASED);

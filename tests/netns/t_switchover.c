@@ -424,6 +424,14 @@ static void leftovers_are_swept(void **state)
 	assert_counts(e, 2, 0, 0, 0);
 }
 
+static void it_says_that_it_turns(void **state)
+{
+	struct env *e = *state;
+
+	tell(e, SWITCHOVER_PING, 0, NULL);
+	(void)next_note(e, SWITCHOVER_NOTE_PONG);
+}
+
 static void many_elements_go_in_several_transactions(void **state)
 {
 	struct env *e = *state;
@@ -457,6 +465,7 @@ int main(void)
 		T(renewal_keeps_the_address_and_tells_its_loss),
 		T(a_freeze_loses_the_address),
 		T(leftovers_are_swept),
+		T(it_says_that_it_turns),
 		T(many_elements_go_in_several_transactions),
 	};
 
