@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
 # What works without the libraries; everything else says how to get them.
-BARE := deps help clean format lint test test-kube image test-image demo install guest-shell
+BARE := deps help clean format lint test test-kube image test-image e2e demo install guest-shell
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PKGS) 2>/dev/null && echo found),found)
 $(error the build needs libraries that are missing here; run: make deps)
@@ -138,6 +138,13 @@ image:
 test-image:
 	$(Q)tests/run image
 
+## e2e: vipd on a real Kubernetes of two nodes; builds that first (once; needs Go >= 1.25 and a Docker engine)
+e2e:
+	$(Q)hack/deps build test e2e
+	$(Q)$(MAKE) -j$(JOBS) --no-print-directory all tools
+	$(Q)tests/kube/build --nodes >/dev/null
+	$(Q)tests/run e2e
+
 ## fuzz: run every fuzz target for FUZZ_TIME seconds under ASan+UBSan
 fuzz:
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory CC=$(CLANG) SAN=fuzzer-no-link,address,undefined fuzzers
@@ -170,7 +177,7 @@ help:
 	@echo 'all: build/vipd (SAN=address,undefined and CC=$(CLANG) build beside it; V=1 shows commands)'
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all units unit-binaries fuzzers tools kernel-tests replay lint check test test-kube image test-image fuzz demo deps format install clean help
+.PHONY: all units unit-binaries fuzzers tools kernel-tests replay lint check test test-kube image test-image e2e fuzz demo deps format install clean help
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(CMD_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(NETNS_SRC) $(GUEST_SRC) \
 	$(TOOL_SRC) tests/fuzz/replay_main.c))

@@ -13,10 +13,13 @@
 #	kube_token vipd-node01 60	# a token bound to that pod, good for 60 s, signed with the server's key
 #	kube_stop_apiserver; kube_start_apiserver; kube_compact
 #
-# KUBE_ADDRESS (default 127.0.0.1) is where the API server listens. KEEP=DIR keeps the logs. Every wait is
-# bounded; everything that runs is ended by its process id.
+# KUBE_ADDRESS (default 127.0.0.1) is where the API server listens, KUBE_CONTROLLERS which controllers run, and
+# KUBE_PATIENCE (1) multiplies all waits, for slow machines. KEEP=DIR keeps the logs. Every wait is bounded;
+# everything that runs is ended by its process id.
 
 KUBE_ADDRESS=${KUBE_ADDRESS:-127.0.0.1}
+KUBE_CONTROLLERS=${KUBE_CONTROLLERS:-'*,-node-lifecycle-controller'}
+KUBE_PATIENCE=${KUBE_PATIENCE:-1}
 
 kube_need()
 {
@@ -48,7 +51,7 @@ kube_fail()
 # kube_within SECONDS COMMAND...: tries until COMMAND succeeds.
 kube_within()
 {
-	kube_tries=$(($1 * 5))
+	kube_tries=$(($1 * 5 * KUBE_PATIENCE))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		kube_tries=$((kube_tries - 1))
@@ -196,7 +199,7 @@ kube_start()
 		--bind-address=127.0.0.1 --secure-port="$KUBE_MANAGER_PORT" --cert-dir="$KUBE/manager-certs" \
 		--leader-elect=false --use-service-account-credentials \
 		--service-account-private-key-file="$KUBE/sa.key" --root-ca-file="$KUBE/ca.crt" \
-		--controllers='*,-node-lifecycle-controller'
+		--controllers="$KUBE_CONTROLLERS"
 	kube_within 90 kubectl -n default get serviceaccount default || kube_fail "kube-controller-manager does not work"
 }
 

@@ -61,6 +61,7 @@ lab_dump()
 		[ -z "${LAB_DUMP_ALL-}" ] || lab_in "$lab_n" nft list ruleset 2>/dev/null || true
 		tail -n "${LAB_DUMP_LINES:-40}" "$LAB/$lab_n.log" 2>/dev/null || true
 	done
+	${LAB_DUMP_MORE:-:}
 }
 
 fail()
