@@ -56,10 +56,11 @@ pod_asks()
 	kubectl exec "$1" -- /bin/busybox sh -c "echo | /bin/busybox nc -w 20 $2 $3" | grep node
 }
 
+# A TLS server tells whoever does not speak TLS so.
 pod_asks_kubelet()
 {
-	kubectl exec "$1" -- /bin/busybox wget -q -T 30 --no-check-certificate -O - "https://$KUBELET:10250/healthz" 2>&1 |
-		grep 401
+	kubectl exec "$1" -- /bin/busybox sh -c \
+		"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | /bin/busybox nc -w 20 $KUBELET 10250" | grep 'HTTPS server'
 }
 
 answers_everywhere()
@@ -80,6 +81,44 @@ answers_everywhere()
 		expect "$pod to $GLUSTER 24007" pod_asks $pod $GLUSTER 24007
 		expect "$pod to the kubelet" pod_asks_kubelet $pod
 	done
+}
+
+# edit NAME PATCH: what an editor would change.
+edit()
+{
+	kubectl patch vip "$1" --type=json -p "$2"
+}
+
+# log_of NODE PATTERN
+log_of()
+{
+	pod=$(kubectl -n vipd-system get pods --field-selector "spec.nodeName=$1" -o 'jsonpath={.items[0].metadata.name}')
+	kubectl -n vipd-system logs "$pod" | grep -m 1 -e "$2"
+}
+
+# weighted N01 N02: the answers to as many connections.
+weighted()
+{
+	line=$(lab_in client ask -t 20000 -n $(($1 + $2)) $SSH 22) && echo "$line" &&
+		[ "$(field node01 "$line") $(field node02 "$line")" = "$1 $2" ]
+}
+
+# repaired BEFORE: services were put back more often than that, and all are there.
+repaired()
+{
+	[ "$(lab_json node01 .kernel.repairs.services)" -gt "$1" ] && healthy node01
+}
+
+# nothing_left NODE: no address, rule, route or IPVS service of vipd's.
+nothing_left()
+{
+	for vip in $VIPS; do
+		! lab_is_active "$1" "$vip" || return 1
+		! lab_in "$1" ipvsadm -Sn | grep -q "$vip" || return 1
+	done
+	[ -z "$(ip -n "$1" route show table local proto 76)" ] || return 1
+	! lab_in "$1" nft list tables | grep -q vipd || return 1
+	! lab_in "$1" ipvsadm -Sn | grep -q -e '-A -f' || return 1
 }
 
 step "the cluster"
@@ -104,3 +143,98 @@ for n in node01 node02; do
 done
 expect "vipd status" kubectl -n vipd-system exec daemonset/vipd -- /usr/sbin/vipd status
 answers_everywhere
+
+step "what a person sees"
+for vip in ssh kubernetes glusterfs; do
+	wait_for $((15 * T)) "kubectl get vip $vip names node01" names_active $vip node01
+done
+kubectl get vip
+expect "kubectl logs tells who became active" log_of node01 'Role changed.*virtualIP="ssh".*Active'
+
+step "kubectl edit: the port"
+for n in node01 node02; do
+	lab_server $n 2222
+done
+expect "patched" edit ssh '[{"op": "replace", "path": "/spec/ports/0/port", "value": 2222}]'
+wait_for $((15 * T)) "the new one answers" lab_in client ask -t 10000 -n 4 $SSH 2222
+expect_not "the old one does not" lab_in client ask -t 5000 -n 1 $SSH 22
+expect "patched back" edit ssh '[{"op": "replace", "path": "/spec/ports/0/port", "value": 22}]'
+wait_for $((15 * T)) "it answers again" lab_in client ask -t 10000 -n 4 $SSH 22
+
+step "kubectl edit: a weight"
+expect "patched" edit ssh '[{"op": "replace", "path": "/spec/ports/0/scheduler", "value": "wrr"},
+	{"op": "add", "path": "/spec/realServers", "value": [{"address": "192.168.44.51", "weight": 1},
+	{"address": "192.168.44.52", "weight": 3}]}]'
+wait_for $((15 * T)) "node02 has weight 3" lab_weight_is 3 node01 $SSH 22 192.168.44.52
+expect "and three times as many connections" weighted 2 6
+expect "patched back" edit ssh '[{"op": "replace", "path": "/spec/ports/0/scheduler", "value": "rr"},
+	{"op": "remove", "path": "/spec/realServers"}]'
+wait_for $((15 * T)) "node02 has weight 1" lab_weight_is 1 node01 $SSH 22 192.168.44.52
+
+step "kubectl edit: a priority"
+expect "patched" edit ssh '[{"op": "replace", "path": "/spec/vrrp/priorities/1/priority", "value": 101}]'
+wait_for $((30 * T)) "node02 is active for ssh" lab_only_active node02 $SSH
+expect "and for nothing else" [ "$(lab_active $KUBELET) $(lab_active $GLUSTER)" = "node01 node01" ]
+wait_for $((15 * T)) "kubectl get vip names it" names_active ssh node02
+expect "patched back" edit ssh '[{"op": "replace", "path": "/spec/vrrp/priorities/1/priority", "value": 99}]'
+wait_for $((30 * T)) "node01 is active for all three" all_at node01
+
+step "kubectl cordon"
+expect "cordoned" kubectl cordon node01
+wait_for $((15 * T)) "node02 is active for all three" all_at node02
+wait_for $((15 * T)) "kubectl get vip names it" names_active ssh node02
+answers_everywhere
+expect "uncordoned" kubectl uncordon node01
+wait_for $((30 * T)) "node01 is active for all three" all_at node01
+
+step "a rolling update"
+for n in node01 node02; do
+	wait_for $((30 * T)) "$n: all real servers passed their check" healthy $n
+done
+expect "50 connections" lab_hold held client $SSH 22 -n 50 -i 2000 -q 10 -t 60000
+expect "restarted" kubectl -n vipd-system rollout restart daemonset/vipd
+wait_for 600 "the new agents are ready" agents_ready
+wait_for $((30 * T)) "node01 is active for all three" all_at node01
+expect "none is lost" lab_report held
+
+step "a pulled cable while the API server is down"
+kube_stop_apiserver
+lab_cable node01 down
+wait_for $((30 * T)) "node02 is active for all three" all_at node02
+wait_for $((15 * T)) "and answers" lab_in client ask -t 10000 -n 4 $SSH 22
+lab_cable node01 up
+wait_for $((40 * T)) "node01 is active for all three again" all_at node01
+kube_start_apiserver
+for n in node01 node02; do
+	wait_for 300 "$n is Ready" cluster_is_ready $n
+done
+wait_for 300 "the agents are ready" agents_ready
+wait_for $((30 * T)) "kubectl get vip names node01" names_active ssh node01
+
+step "kube-proxy in IPVS mode"
+before=$(lab_json node01 .kernel.repairs.services)
+for n in node01 node02; do
+	cluster_proxy $n ipvs
+done
+wait_for 300 "it deletes what is not its own, and vipd puts that back" repaired "$before"
+wait_for $((15 * T)) "the log names the cure" log_of node01 'excludeCIDRs'
+for n in node01 node02; do
+	cluster_proxy $n ipvs 192.168.44.0/24
+done
+for n in node01 node02; do
+	wait_for 120 "kube-proxy of $n works again" lab_in $n curl -fs -m 5 http://127.0.0.1:10256/healthz
+	wait_for $((15 * T)) "$n: all services are there" healthy $n
+done
+before=$(lab_json node01 .kernel.repairs.services)
+stays 20 "excludeCIDRs: nothing is deleted" [ "$(lab_json node01 .kernel.repairs.services)" = "$before" ]
+answers_everywhere
+
+step "uninstall"
+expect "the VIPs" kubectl delete -f deploy/examples/
+for n in node01 node02; do
+	wait_for $((15 * T)) "nothing is left on $n" nothing_left $n
+done
+expect "the rest" timeout 300 kubectl delete -k deploy/manifests
+for n in node01 node02; do
+	wait_for 60 "nothing is left on $n" nothing_left $n
+done
