@@ -142,8 +142,10 @@ static void on_result(struct health *h, const struct health_conf *conf,
 
 static void on_suspect(struct health *h, const struct health_event *ev, struct health_out *ret)
 {
-	if (h->verdict == HEALTH_UNHEALTHY)
+	if (h->verdict == HEALTH_UNHEALTHY) {
+		ret->went_gone = h->gone;
 		return;
+	}
 	h->suspect = true;
 	h->successes = 0;
 	h->timeouts = 0;

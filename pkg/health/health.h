@@ -57,7 +57,9 @@ struct health {
 struct health_out {
 	bool probe; /* start a probe now (the one under way, if any, is abandoned first) */
 	bool changed; /* the verdict changed */
-	bool went_gone; /* `gone` became true; with `changed` or, after a suspicion, later */
+	/* `gone` became true; with `changed` or, after a suspicion, later. Also at a suspicion of one that is gone
+	 * already: its clients come here from now on, and those that are known here meet nobody there. */
+	bool went_gone;
 };
 
 /* The first probe starts within min(period, this) of START: a first result comes within a second. */
