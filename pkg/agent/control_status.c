@@ -175,20 +175,34 @@ static json_t *members_json(const struct control *c, const struct plan_vip *pv)
 }
 
 /* Over all addresses of the VIP; the local real server's redirected connections run by the firewall-mark service. */
+static int service_order(const void *a, const void *b)
+{
+	return plan_service_cmp(a, b);
+}
+
+/* A dump is sorted; a scrape asks it for every real server. */
+static const struct plan_service *service_of(const struct control *c, const struct addr *address,
+					     const struct api_port *port)
+{
+	const struct plan_service key = {.family = address->family,
+					 .protocol = (uint8_t)port->protocol,
+					 .addr = *address,
+					 .port = port->port};
+
+	if (c->n_have_services == 0)
+		return NULL;
+	return bsearch(&key, c->have_services, c->n_have_services, sizeof(key), service_order);
+}
+
 struct control_dests control_dests_of(const struct control *c, const struct api_vip *vip,
 				      const struct api_port *port, const struct addr *server)
 {
 	struct control_dests sum = {.weight = UINT32_MAX};
 
-	for (size_t i = 0; i < c->n_have_services; i++) {
-		const struct plan_service *s = &c->have_services[i];
-		bool ours = false;
+	for (size_t a = 0; a < vip->n_addresses; a++) {
+		const struct plan_service *s = service_of(c, &vip->addresses[a], port);
 
-		if (s->fwmark || s->port != port->port || s->protocol != (uint8_t)port->protocol)
-			continue;
-		for (size_t a = 0; a < vip->n_addresses; a++)
-			ours |= addr_eq(&s->addr, &vip->addresses[a]);
-		for (size_t d = 0; ours && d < s->n_dests; d++) {
+		for (size_t d = 0; s && d < s->n_dests; d++) {
 			const struct plan_dest *dest = &s->dests[d];
 
 			if (!addr_eq(&dest->addr, server))
