@@ -88,6 +88,13 @@ struct control_sign {
 	uint64_t at_ns; /* last seen; 0: none */
 };
 
+/* Whether another thread turns: it is asked, and has so long to answer. */
+#define CONTROL_PONG_NS (5 * NS_PER_S)
+struct control_ping {
+	uint64_t since_ns; /* waiting for an answer since then; 0: it has answered */
+	uint64_t asked_ns; /* last asked then */
+};
+
 /* How often something is written, and when next. */
 struct control_pace {
 	uint64_t sent_ns, next_ns; /* not before next_ns */
@@ -189,9 +196,7 @@ struct control {
 	struct control_node_report *node_report;
 	struct kube_events *events;
 	struct ctl_server *ctl;
-	struct { /* of /livez: when the thread was asked whether it turns; 0: it has answered */
-		uint64_t election_ns, switchover_ns;
-	} pings;
+	struct control_ping election_ping, switchover_ping; /* of /livez */
 	struct http_server *http, *http_metrics; /* one, or metrics by themselves */
 	struct resend *resend;
 	struct control_arp *arps; /* one socket for each interface with a VIP */
@@ -378,6 +383,9 @@ const struct control_target *control_health_find(const struct control *c,
 int control_metrics(void *user, char **ret_body, size_t *ret_len, const char **ret_type);
 
 /* control_http.c */
+/* True: ask now. Not more often than once a second while there is no answer. */
+bool control_ping_due(struct control_ping *p, uint64_t now_ns);
+bool control_ping_is_lost(const struct control_ping *p, uint64_t now_ns);
 int control_http_start(struct control *c, struct verr *reterr);
 
 /* control_resend.c */

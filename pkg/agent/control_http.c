@@ -10,12 +10,22 @@ static int text(const char *body, int status, char **ret_body, size_t *ret_len)
 	return *ret_body ? status : 500;
 }
 
-/* Whoever turns answers within this, however busy the node is. */
-#define PONG_NS (5 * NS_PER_S)
+/* A full ring may refuse a question or an answer: so it is asked again. */
+#define ASK_AGAIN_NS NS_PER_S
 
-static bool is_stuck(uint64_t asked_ns, uint64_t now_ns)
+bool control_ping_due(struct control_ping *p, uint64_t now_ns)
 {
-	return asked_ns != 0 && now_ns - asked_ns > PONG_NS;
+	if (p->since_ns == 0)
+		p->since_ns = now_ns;
+	else if (now_ns - p->asked_ns < ASK_AGAIN_NS)
+		return false;
+	p->asked_ns = now_ns;
+	return true;
+}
+
+bool control_ping_is_lost(const struct control_ping *p, uint64_t now_ns)
+{
+	return p->since_ns != 0 && now_ns - p->since_ns > CONTROL_PONG_NS;
 }
 
 /* This loop turns, or nobody would be asked. The other two are asked each time, and judged the next time. */
@@ -27,14 +37,14 @@ static int on_livez(void *user, char **ret_body, size_t *ret_len, const char **r
 	uint64_t now_ns = mono_now_ns();
 
 	(void)ret_type;
-	if (is_stuck(c->pings.election_ns, now_ns))
+	if (control_ping_due(&c->election_ping, now_ns))
+		(void)ring_push(c->to_election, &election);
+	if (control_ping_due(&c->switchover_ping, now_ns))
+		(void)ring_push(c->to_switch, &switchover);
+	if (control_ping_is_lost(&c->election_ping, now_ns))
 		return text("the election does not turn\n", 503, ret_body, ret_len);
-	if (is_stuck(c->pings.switchover_ns, now_ns))
+	if (control_ping_is_lost(&c->switchover_ping, now_ns))
 		return text("the switchover does not turn\n", 503, ret_body, ret_len);
-	if (c->pings.election_ns == 0 && ring_push(c->to_election, &election))
-		c->pings.election_ns = now_ns;
-	if (c->pings.switchover_ns == 0 && ring_push(c->to_switch, &switchover))
-		c->pings.switchover_ns = now_ns;
 	return text("ok\n", 200, ret_body, ret_len);
 }
 

@@ -127,7 +127,7 @@ static void on_record(struct control *c, struct election_record *rec, uint64_t n
 		return;
 	}
 	if (rec->type == ELECTION_PONG) {
-		c->pings.election_ns = 0;
+		c->election_ping.since_ns = 0;
 		return;
 	}
 	if (rec->type == ELECTION_STOPPED) {
@@ -175,7 +175,7 @@ static void on_note(struct control *c, const struct switchover_note *note, uint6
 	char span[MONO_TEXT_MAX];
 
 	if (note->type == SWITCHOVER_NOTE_PONG)
-		c->pings.switchover_ns = 0;
+		c->switchover_ping.since_ns = 0;
 	if (!v)
 		return;
 	switch (note->type) {

@@ -71,7 +71,7 @@ struct election_counters {
 };
 
 /*
- * A full ring loses nothing but PEER, CONFLICT, CHECKSUM and SENSE: the others are told later, ROLE and
+ * A full ring loses nothing but PEER, CONFLICT, CHECKSUM, SENSE and PONG: the others are told later, ROLE and
  * COUNTERS as they are then.
  */
 enum election_record_type {
