@@ -244,6 +244,8 @@ struct control {
 
 	struct control_vip *by_id, *by_name;
 	uint32_t next_id;
+	/* of all VIPs there have been: a histogram for Prometheus never falls */
+	struct election_lateness late;
 
 	struct control_target **targets; /* sorted as plan_targets sorts */
 	size_t n_targets;
@@ -350,6 +352,9 @@ int control_roles_update(struct control *c, uint64_t now_ns);
 
 /* control_records.c */
 int control_records(void *user, int fd, uint32_t events, uint64_t now_ns);
+/* To the sum of all goes what an instance has counted since `before`. */
+void control_lateness_add(struct election_lateness *all, const struct election_lateness *before,
+			  const struct election_lateness *now);
 int control_notes(void *user, int fd, uint32_t events, uint64_t now_ns);
 void control_roles_drain(struct control *c, uint64_t now_ns);
 /* Role state is there as the roles want: addresses, and if `elems` (sorted) was dumped, the role elements. */

@@ -2,6 +2,7 @@
  * /metrics. Names and meanings are in pkg/http/METRICS.md, which a test compares with what is served. Labels are
  * bounded by the objects: VirtualIPs, their ports, their real servers.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "agent/control.h"
@@ -107,18 +108,11 @@ static void conflicted(struct http_metrics *m, const struct control *c, struct c
 static void lateness(struct http_metrics *m, const struct control *c)
 {
 	static const double bounds[] = {0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1};
-	uint64_t counts[ARRAY_LEN(bounds) + 1] = {0}, late_ns = 0;
-	struct control_vip *v, *next;
 
-	HASH_ITER(hh_name, c->by_name, v, next)
-	{
-		for (size_t i = 0; i < ARRAY_LEN(counts); i++)
-			counts[i] += v->counters.late[i];
-		late_ns += v->counters.late_ns;
-	}
+	static_assert(ARRAY_LEN(bounds) + 1 == ARRAY_LEN(c->late.n), "and one above all bounds");
 	http_metrics_family(m, "vipd_vrrp_advert_lateness_seconds", HTTP_HISTOGRAM,
 			    "How late adverts of this node left.");
-	http_metrics_histogram(m, bounds, counts, ARRAY_LEN(bounds), seconds(late_ns));
+	http_metrics_histogram(m, bounds, c->late.n, ARRAY_LEN(bounds), seconds(c->late.sum_ns));
 }
 
 static void vips(struct http_metrics *m, const struct control *c)

@@ -118,6 +118,23 @@ static void on_sense(struct control *c, const struct control_vip *v, int error)
 	c->dirty = true;
 }
 
+void control_lateness_add(struct election_lateness *all, const struct election_lateness *before,
+			  const struct election_lateness *now)
+{
+	static const struct election_lateness none;
+
+	/* an instance that was made anew counts from 0 */
+	for (size_t i = 0; i < ARRAY_LEN(now->n); i++) {
+		if (now->n[i] < before->n[i])
+			before = &none;
+	}
+	if (now->sum_ns < before->sum_ns)
+		before = &none;
+	for (size_t i = 0; i < ARRAY_LEN(now->n); i++)
+		all->n[i] += now->n[i] - before->n[i];
+	all->sum_ns += now->sum_ns - before->sum_ns;
+}
+
 static void on_record(struct control *c, struct election_record *rec, uint64_t now_ns)
 {
 	struct control_vip *v = control_vip_by_id(c, rec->vip_id);
@@ -148,6 +165,7 @@ static void on_record(struct control *c, struct election_record *rec, uint64_t n
 		on_peer(c, v, rec, now_ns);
 		break;
 	case ELECTION_COUNTERS:
+		control_lateness_add(&c->late, &v->counters.late, &rec->counters.late);
 		v->counters = rec->counters;
 		break;
 	case ELECTION_CONFLICT:

@@ -142,7 +142,7 @@ static json_t *adverts_json(const struct control_vip *v)
 	set_uint(o, "becameActive", n->became_active);
 	set_uint(o, "becameBackup", n->became_backup);
 	for (size_t i = 0; i < ARRAY_LEN(buckets); i++)
-		set_uint(late, buckets[i], n->late[i]);
+		set_uint(late, buckets[i], n->late.n[i]);
 	json_object_set_new(o, "lateness", late);
 	return o;
 }

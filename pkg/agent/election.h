@@ -60,14 +60,18 @@ struct election_cmd {
 		*conf; /* SET: passes to election, which passes it back by ELECTION_FREE */
 };
 
+/* Of our adverts against their deadline: buckets of 0.1, 0.3, 1, 3, 10, 30, 100 ms, more; and the sum. */
+struct election_lateness {
+	uint64_t n[8];
+	uint64_t sum_ns;
+};
+
 /* Counters of one instance; a copy comes with every ELECTION_COUNTERS record (once a second while changing). */
 struct election_counters {
 	uint64_t sent, received, rejected[VRRP_RX_N];
 	uint64_t addr_mismatch; /* adverts with another address list: counted, not dropped */
 	uint64_t became_active, became_backup;
-	/* lateness of our adverts against their deadline: buckets of 0.1, 0.3, 1, 3, 10, 30, 100 ms, more */
-	uint64_t late[8];
-	uint64_t late_ns; /* all of it */
+	struct election_lateness late;
 };
 
 /*

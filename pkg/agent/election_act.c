@@ -79,8 +79,8 @@ static void count_lateness(struct inst *i, uint64_t late_ns)
 
 	while (k < ARRAY_LEN(limits_ns) && late_ns > limits_ns[k])
 		k++;
-	i->counters.late[k]++;
-	i->counters.late_ns += late_ns;
+	i->counters.late.n[k]++;
+	i->counters.late.sum_ns += late_ns;
 }
 
 /* ---- announcements ---- */

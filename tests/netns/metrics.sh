@@ -71,3 +71,23 @@ wait_for 10 "node02 is active" lab_is_active node02 $VIP
 expect "metrics" lab_in node02 curl -sSf --max-time 5 http://192.168.44.52:9755/metrics -o "$LAB/metrics"
 expect "its transition" grep -qxF 'vipd_role_transitions_total{virtual_ip="ssh",reason="PeerReleased"} 1' "$LAB/metrics"
 expect "promtool finds nothing wrong" promtool check metrics <"$LAB/metrics"
+
+step "a VIP that goes takes no advert out of the histogram"
+late()
+{
+	lab_in node02 curl -sSf --max-time 5 http://192.168.44.52:9755/metrics |
+		awk '$1 == "vipd_vrrp_advert_lateness_seconds_count" { print $2 }'
+}
+some()
+{
+	[ "$(late)" -gt 0 ]
+}
+gone()
+{
+	[ "$(lab_json node02 '.virtualIPs | length')" = 0 ]
+}
+wait_for 20 "adverts were sent" some
+before=$(late)
+rm "$LAB/node02/manifests/vip.yaml"
+wait_for 10 "the VIP is gone" gone
+expect "as many as before, or more" [ "$(late)" -ge "$before" ]
