@@ -174,7 +174,6 @@ static json_t *members_json(const struct control *c, const struct plan_vip *pv)
 	return list;
 }
 
-/* Over all addresses of the VIP; the local real server's redirected connections run by the firewall-mark service. */
 static int service_order(const void *a, const void *b)
 {
 	return plan_service_cmp(a, b);
@@ -194,6 +193,7 @@ static const struct plan_service *service_of(const struct control *c, const stru
 	return bsearch(&key, c->have_services, c->n_have_services, sizeof(key), service_order);
 }
 
+/* Over all addresses of the VIP; the local real server's redirected connections run by the firewall-mark service. */
 struct control_dests control_dests_of(const struct control *c, const struct api_vip *vip,
 				      const struct api_port *port, const struct addr *server)
 {
