@@ -343,7 +343,7 @@ enum health_verdict control_verdict(const void *user, const struct addr *address
 
 /* control_roles.c */
 const struct plan_vip *control_plan_of(const struct control *c, const struct control_vip *v);
-struct control_vip *control_vip_by_id(struct control *c, uint32_t id);
+struct control_vip *control_vip_by_id(const struct control *c, uint32_t id);
 struct control_vip *control_vip_by_name(const struct control *c, const char *name);
 /* Election gives the addresses up first; switchover forgets the VIP when election has. */
 void control_vip_leave(struct control *c, struct control_vip *v);
@@ -407,6 +407,7 @@ struct control_conditions { /* not to be moved: its texts are inside */
 void control_conditions_get(const struct control *c, const struct control_vip *v,
 			    const struct plan_vip *pv, uint64_t now_ns,
 			    struct control_conditions *ret);
+bool control_is_run(const struct plan_vip *pv); /* here, as router or as real server */
 const char *control_role_name(const struct control_vip *v, const struct plan_vip *pv);
 const char *control_since_text(struct control_vip *v); /* RFC 3339: of its last role change */
 

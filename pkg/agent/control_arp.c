@@ -95,7 +95,7 @@ static void on_frame(struct control_arp *arp, const uint8_t *frame, size_t len, 
 
 	if (!pv || may_answer(c, pv, &a.sender_mac))
 		return;
-	HASH_FIND(hh_name, c->by_name, pv->vip->name, strlen(pv->vip->name), v);
+	v = control_vip_by_name(c, pv->vip->name);
 	if (!v || (v->arp_told_ns != 0 && now_ns - v->arp_told_ns < TELL_EVERY_NS))
 		return;
 	v->arp_told_ns = now_ns;
@@ -155,7 +155,7 @@ static int on_tick(void *user, uint64_t now_ns)
 
 		if (!pv->routes || pv->vip->addresses[0].family != AF_INET)
 			continue;
-		HASH_FIND(hh_name, c->by_name, pv->vip->name, strlen(pv->vip->name), v);
+		v = control_vip_by_name(c, pv->vip->name);
 		if (!v)
 			continue;
 		if (v->state != VRRP_ACTIVE || !v->switch_active) {

@@ -3,9 +3,14 @@
 
 #include "agent/control.h"
 
+bool control_is_run(const struct plan_vip *pv)
+{
+	return pv->refused == PLAN_OK && (pv->routes || pv->serves);
+}
+
 const char *control_role_name(const struct control_vip *v, const struct plan_vip *pv)
 {
-	if (pv->refused != PLAN_OK || (!pv->routes && !pv->serves))
+	if (!control_is_run(pv))
 		return "NotRun";
 	return pv->routes ? vrrp_state_name(v->state) : "RealServer";
 }

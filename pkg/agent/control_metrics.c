@@ -21,17 +21,17 @@ static void one(struct http_metrics *m, const char *name, enum http_metric type,
 
 /* ---- of VIPs ---- */
 
-typedef void (*vip_fn)(struct http_metrics *m, const struct control *c, struct control_vip *v,
+typedef void (*vip_fn)(struct http_metrics *m, const struct control_vip *v,
 		       const struct plan_vip *pv);
 
 static void each_vip(struct http_metrics *m, const struct control *c, vip_fn fn)
 {
 	for (size_t i = 0; c->plan && i < c->plan->n_vips; i++) {
 		const struct plan_vip *pv = &c->plan->vips[i];
-		struct control_vip *v = control_vip_by_name(c, pv->vip->name);
+		const struct control_vip *v = control_vip_by_name(c, pv->vip->name);
 
 		if (v)
-			fn(m, c, v, pv);
+			fn(m, v, pv);
 	}
 }
 
@@ -43,22 +43,19 @@ static void vip_sample(struct http_metrics *m, const struct control_vip *v, cons
 	http_metrics_sample(m, n, labels, label ? 2 : 1);
 }
 
-static void role(struct http_metrics *m, const struct control *c, struct control_vip *v,
-		 const struct plan_vip *pv)
+static void role(struct http_metrics *m, const struct control_vip *v, const struct plan_vip *pv)
 {
 	static const char *const roles[] = {"Active",    "Backup",     "Init",
 					    "Releasing", "RealServer", "NotRun"};
 	const char *now = control_role_name(v, pv);
 
-	(void)c;
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
 		vip_sample(m, v, "role", roles[i], strcmp(roles[i], now) == 0);
 }
 
-static void transitions(struct http_metrics *m, const struct control *c, struct control_vip *v,
+static void transitions(struct http_metrics *m, const struct control_vip *v,
 			const struct plan_vip *pv)
 {
-	(void)c;
 	(void)pv;
 	for (unsigned int why = 0; why < VRRP_WHY_N; why++) {
 		if (v->transitions[why])
@@ -67,26 +64,20 @@ static void transitions(struct http_metrics *m, const struct control *c, struct 
 	}
 }
 
-static void sent(struct http_metrics *m, const struct control *c, struct control_vip *v,
-		 const struct plan_vip *pv)
+static void sent(struct http_metrics *m, const struct control_vip *v, const struct plan_vip *pv)
 {
-	(void)c;
 	(void)pv;
 	vip_sample(m, v, NULL, NULL, (double)v->counters.sent);
 }
 
-static void received(struct http_metrics *m, const struct control *c, struct control_vip *v,
-		     const struct plan_vip *pv)
+static void received(struct http_metrics *m, const struct control_vip *v, const struct plan_vip *pv)
 {
-	(void)c;
 	(void)pv;
 	vip_sample(m, v, NULL, NULL, (double)v->counters.received);
 }
 
-static void rejected(struct http_metrics *m, const struct control *c, struct control_vip *v,
-		     const struct plan_vip *pv)
+static void rejected(struct http_metrics *m, const struct control_vip *v, const struct plan_vip *pv)
 {
-	(void)c;
 	(void)pv;
 	for (unsigned int rx = VRRP_RX_OK + 1; rx < VRRP_RX_N; rx++) {
 		if (v->counters.rejected[rx])
@@ -95,12 +86,11 @@ static void rejected(struct http_metrics *m, const struct control *c, struct con
 	}
 }
 
-static void conflicted(struct http_metrics *m, const struct control *c, struct control_vip *v,
+static void conflicted(struct http_metrics *m, const struct control_vip *v,
 		       const struct plan_vip *pv)
 {
 	char who[256];
 
-	(void)c;
 	(void)pv;
 	vip_sample(m, v, NULL, NULL, control_strangers_text(v, mono_now_ns(), who, sizeof(who)));
 }
@@ -148,57 +138,68 @@ enum server_value {
 	SERVER_BYTES
 };
 
+/* False: there is nothing to tell. */
+static bool server_value(const struct control *c, const struct plan_vip *pv,
+			 const struct api_port *port, const struct addr *server,
+			 enum server_value what, uint64_t *ret)
+{
+	struct control_dests d;
+
+	if (what == SERVER_UP) {
+		*ret = control_verdict(c, server, &port->check) == HEALTH_HEALTHY;
+		return true;
+	}
+	d = control_dests_of(c, pv->vip, port, server);
+	switch (what) {
+	case SERVER_UP:
+		break;
+	case SERVER_ACTIVE:
+		*ret = d.active;
+		break;
+	case SERVER_INACTIVE:
+		*ret = d.inactive;
+		break;
+	case SERVER_CONNS:
+		*ret = d.conns;
+		break;
+	case SERVER_PACKETS:
+		*ret = d.packets;
+		break;
+	case SERVER_BYTES:
+		*ret = d.bytes;
+		break;
+	}
+	return d.any;
+}
+
+static void port_servers(struct http_metrics *m, const struct control *c, const struct plan_vip *pv,
+			 const struct api_port *port, enum server_value what)
+{
+	char number[8], text[ADDR_TEXT_MAX];
+
+	snprintf(number, sizeof(number), "%u", port->port);
+	for (size_t s = 0; s < pv->n_servers; s++) {
+		const struct addr *a = &pv->servers[s].address;
+		const struct http_label labels[] = {
+			{"virtual_ip", pv->vip->name},
+			{"port", number},
+			{"protocol", api_protocol_name(port->protocol)},
+			{"real_server", addr_text(a, text)},
+		};
+		uint64_t value = 0;
+
+		if (server_value(c, pv, port, a, what, &value))
+			http_metrics_sample(m, (double)value, labels, ARRAY_LEN(labels));
+	}
+}
+
 static void servers(struct http_metrics *m, const struct control *c, enum server_value what)
 {
 	for (size_t i = 0; c->plan && i < c->plan->n_vips; i++) {
 		const struct plan_vip *pv = &c->plan->vips[i];
 
-		for (size_t p = 0; pv->refused == PLAN_OK && p < pv->vip->n_ports; p++) {
-			const struct api_port *port = &pv->vip->ports[p];
-			char number[8];
-
-			snprintf(number, sizeof(number), "%u", port->port);
-			for (size_t s = 0; s < pv->n_servers; s++) {
-				const struct addr *a = &pv->servers[s].address;
-				char text[ADDR_TEXT_MAX];
-				const struct http_label labels[] = {
-					{"virtual_ip", pv->vip->name},
-					{"port", number},
-					{"protocol", api_protocol_name(port->protocol)},
-					{"real_server", addr_text(a, text)},
-				};
-				struct control_dests d = {0};
-				uint64_t value = 0;
-
-				if (what == SERVER_UP)
-					value = control_verdict(c, a, &port->check) ==
-						HEALTH_HEALTHY;
-				else
-					d = control_dests_of(c, pv->vip, port, a);
-				switch (what) {
-				case SERVER_UP:
-					break;
-				case SERVER_ACTIVE:
-					value = d.active;
-					break;
-				case SERVER_INACTIVE:
-					value = d.inactive;
-					break;
-				case SERVER_CONNS:
-					value = d.conns;
-					break;
-				case SERVER_PACKETS:
-					value = d.packets;
-					break;
-				case SERVER_BYTES:
-					value = d.bytes;
-					break;
-				}
-				if (what == SERVER_UP || d.any)
-					http_metrics_sample(m, (double)value, labels,
-							    ARRAY_LEN(labels));
-			}
-		}
+		for (size_t p = 0; pv->refused == PLAN_OK && p < pv->vip->n_ports; p++)
+			port_servers(m, c, pv, &pv->vip->ports[p], what);
 	}
 }
 
@@ -304,30 +305,36 @@ static void checks(struct http_metrics *m, const struct control *c)
 
 /* ---- of the agent ---- */
 
+/* Streams of one resource follow each other: the one that was longest without news speaks for all of them. */
+static void watch_ages(struct http_metrics *m, const struct control *c)
+{
+	const char *name = NULL, *next = NULL;
+	uint64_t now_ns = mono_now_ns(), oldest_ns = 0, contact_ns = 0;
+	bool more = true;
+
+	for (size_t i = 0; more; i++) {
+		more = control_source_stream(c, i, &next, &contact_ns);
+		if (name && oldest_ns && (!more || strcmp(name, next) != 0)) {
+			http_metrics_sample(m, seconds(now_ns - oldest_ns),
+					    &(struct http_label){"resource", name}, 1);
+			oldest_ns = 0;
+		}
+		name = next;
+		if (contact_ns && (!oldest_ns || contact_ns < oldest_ns))
+			oldest_ns = contact_ns;
+	}
+}
+
 static void api(struct http_metrics *m, const struct control *c)
 {
 	struct kube *kube = control_source_kube(c);
-	uint64_t contact_ns, now_ns = mono_now_ns(), oldest_ns[4] = {0};
-	static const char *const names[] = {"virtualips", "nodes", "secrets", "daemonsets"};
-	const char *name;
 	struct kube_stats stats;
 
 	if (!kube)
 		return;
-	for (size_t i = 0; control_source_stream(c, i, &name, &contact_ns); i++) {
-		for (size_t k = 0; contact_ns && k < ARRAY_LEN(names); k++) {
-			if (strcmp(names[k], name) == 0 &&
-			    (!oldest_ns[k] || contact_ns < oldest_ns[k]))
-				oldest_ns[k] = contact_ns;
-		}
-	}
 	http_metrics_family(m, "vipd_api_watch_age_seconds", HTTP_GAUGE,
 			    "Since the API server was last heard of, by resource.");
-	for (size_t k = 0; k < ARRAY_LEN(names); k++) {
-		if (oldest_ns[k])
-			http_metrics_sample(m, seconds(now_ns - oldest_ns[k]),
-					    &(struct http_label){"resource", names[k]}, 1);
-	}
+	watch_ages(m, c);
 	kube_stats(kube, &stats);
 	one(m, "vipd_api_requests_total", HTTP_COUNTER, "Requests to the API server.",
 	    (double)stats.n_requests);

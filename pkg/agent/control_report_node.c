@@ -167,7 +167,7 @@ static void list_unhealthy(const struct control *c, const struct plan_vip *pv,
 static void describe(struct control *c, struct control_vip *v, const struct plan_vip *pv,
 		     struct api_node_vip *n)
 {
-	bool run = pv->refused == PLAN_OK && (pv->routes || pv->serves);
+	bool run = control_is_run(pv);
 	struct control_conditions all;
 
 	*n = (struct api_node_vip){

@@ -21,7 +21,7 @@ static enum resend_role role_of(const void *user, const struct addr *vip, uint8_
 	const struct control *c = user;
 	const struct control_place key = {.addr = *vip};
 	const struct control_place *p = NULL;
-	struct control_vip *v = NULL;
+	const struct control_vip *v;
 
 	(void)protocol;
 	(void)port;
@@ -29,7 +29,7 @@ static enum resend_role role_of(const void *user, const struct addr *vip, uint8_
 		p = bsearch(&key, c->places, c->n_places, sizeof(*c->places), place_order);
 	if (!p)
 		return RESEND_FOREIGN;
-	HASH_FIND(hh_id, c->by_id, &p->id, sizeof(p->id), v);
+	v = control_vip_by_id(c, p->id);
 	return v && v->switch_active ? RESEND_ACTIVE : RESEND_STANDBY;
 }
 
@@ -42,10 +42,8 @@ static int places_update(struct control *c)
 		return -1;
 	for (size_t i = 0; i < c->plan->n_vips; i++) {
 		const struct plan_vip *pv = &c->plan->vips[i];
-		struct control_vip *v = NULL;
-		const char *name = pv->vip->name;
+		const struct control_vip *v = control_vip_by_name(c, pv->vip->name);
 
-		HASH_FIND(hh_name, c->by_name, name, strlen(name), v);
 		for (size_t a = 0; v && pv->refused == PLAN_OK && a < pv->vip->n_addresses; a++)
 			places[n++] = (struct control_place){pv->vip->addresses[a], v->id};
 	}

@@ -11,7 +11,7 @@ const struct plan_vip *control_plan_of(const struct control *c, const struct con
 	return control_planned(c, v->name);
 }
 
-struct control_vip *control_vip_by_id(struct control *c, uint32_t id)
+struct control_vip *control_vip_by_id(const struct control *c, uint32_t id)
 {
 	struct control_vip *v = NULL;
 
@@ -320,7 +320,7 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 			return -ENOMEM;
 		fresh = !v->in_election && !v->sent;
 		tell_reasons(c, v, pv);
-		if (pv->refused != PLAN_OK || (!pv->routes && !pv->serves)) {
+		if (!control_is_run(pv)) {
 			control_vip_leave(c, v);
 			continue;
 		}

@@ -363,7 +363,7 @@ static json_t *vip_json(const struct control *c, const struct control_vip *v,
 			const struct plan_vip *pv, uint64_t now_ns)
 {
 	json_t *o = json_object(), *addresses = json_array();
-	bool run = pv->refused == PLAN_OK && (pv->routes || pv->serves);
+	bool run = control_is_run(pv);
 	char text[ADDR_TEXT_MAX];
 
 	set_text(o, "name", v->name);

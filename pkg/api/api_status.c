@@ -126,8 +126,8 @@ static json_t *conditions(const struct api_vip_report *r, const json_t *before,
 
 static json_t *summary(const struct api_vip_report *r)
 {
-	char addresses[API_ADDRESSES_MAX * (ADDR_TEXT_MAX + 1)] = "",
-							    ports[API_PORTS_MAX * 16] = "";
+	char addresses[API_ADDRESSES_MAX * (ADDR_TEXT_MAX + 1)] = "";
+	char ports[API_PORTS_MAX * 16] = "";
 	char servers[64], text[ADDR_TEXT_MAX];
 	size_t len = 0;
 	json_t *o = json_object();
@@ -271,6 +271,7 @@ static json_t *unhealthy(const struct api_unhealthy *u)
 static json_t *node_vip(const struct api_node_vip *v, size_t *left)
 {
 	json_t *o = json_object(), *list = json_array();
+	size_t n_listed = v->n_unhealthy < *left ? v->n_unhealthy : *left;
 
 	set_text(o, "name", v->name);
 	if (v->generation > 0)
@@ -285,7 +286,8 @@ static json_t *node_vip(const struct api_node_vip *v, size_t *left)
 	set_text(o, "lastTransitionReason", v->transition_reason);
 	set_count(o, "realServersHealthy", v->n_servers_healthy);
 	set_count(o, "realServersTotal", v->n_servers);
-	for (size_t i = 0; i<v->n_unhealthy && * left> 0; i++, (*left)--)
+	*left -= n_listed;
+	for (size_t i = 0; i < n_listed; i++)
 		json_array_append_new(list, unhealthy(&v->unhealthy[i]));
 	if (json_array_size(list) > 0)
 		json_object_set(o, "unhealthyRealServers", list);
