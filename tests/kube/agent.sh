@@ -58,15 +58,10 @@ not_at_node()
 }
 
 kube_need
-ip link set lo up
-ip link add eth0 address 02:00:00:44:00:51 type veth peer name eth1
-ip link set eth0 up
-ip link set eth1 up
-ip address add 192.168.44.51/24 dev eth0
+kube_eth0
 kube_init
 kube_start
-kubectl apply -k "$KUBE_TOP/deploy/manifests" >/dev/null || kube_fail "the manifests are refused"
-kube_within 20 kubectl get virtualips.vipd.io || kube_fail "the CRD is not served"
+kube_deploy
 kube_node node01 192.168.44.51
 kube_agent node01
 kube_agent_config node01

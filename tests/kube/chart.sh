@@ -4,50 +4,13 @@
 # timeout: 900
 KUBE_TOP=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 . "$KUBE_TOP/tests/kube/lib.sh"
+. "$KUBE_TOP/tests/lib/checks.sh"
 cd "$KUBE_TOP" || exit 1
 kube_need
 helm_bin=$("$KUBE_TOP/tests/kube/build-helm" --check 2>&1) || kube_skip "$helm_bin"
 PATH=$helm_bin:$PATH
 set -u
-bad=0
 chart=deploy/chart/vipd
-
-ok()
-{
-	echo "ok   $*"
-}
-
-bad()
-{
-	echo "FAIL $*"
-	bad=$((bad + 1))
-}
-
-# takes DESCRIPTION COMMAND...; refuses DESCRIPTION PART COMMAND...: fails, and PART is in what it says.
-takes()
-{
-	what=$1
-	shift
-	if said=$("$@" 2>&1); then
-		ok "$what"
-	else
-		bad "$what: $said"
-	fi
-}
-
-refuses()
-{
-	what=$1 part=$2
-	shift 2
-	if said=$("$@" 2>&1); then
-		bad "$what: was taken"
-		return
-	fi
-	case $said in
-	*"$part"*) ok "$what" ;;
-	*) bad "$what: no \"$part\" in: $said" ;;
-	esac
-}
 
 template()
 {

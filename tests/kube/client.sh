@@ -110,8 +110,7 @@ token()
 kube_init
 kube_free_port && second=$KUBE_PORT
 kube_start
-kubectl apply -k deploy/manifests >/dev/null || kube_fail "deploy/manifests"
-kubectl wait --for=condition=Established --timeout=30s crd/virtualips.vipd.io >/dev/null || kube_fail "the definition"
+kube_deploy
 kubectl apply -f deploy/examples/ >/dev/null || kube_fail "deploy/examples"
 kube_node node01 192.168.44.51
 kube_agent node01

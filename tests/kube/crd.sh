@@ -4,53 +4,10 @@
 # timeout: 900
 KUBE_TOP=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 . "$KUBE_TOP/tests/kube/lib.sh"
+. "$KUBE_TOP/tests/lib/checks.sh"
 cd "$KUBE_TOP" || exit 1
 kube_need
 set -u
-bad=0
-
-ok()
-{
-	echo "ok   $*"
-}
-
-bad()
-{
-	echo "FAIL $*"
-	bad=$((bad + 1))
-}
-
-# says DESCRIPTION TEXT PART: TEXT has PART in it.
-says()
-{
-	case $2 in
-	*"$3"*) ok "$1" ;;
-	*) bad "$1: no \"$3\" in: $2" ;;
-	esac
-}
-
-# takes DESCRIPTION COMMAND...; refuses DESCRIPTION PART COMMAND...
-takes()
-{
-	what=$1
-	shift
-	if said=$("$@" 2>&1); then
-		ok "$what"
-	else
-		bad "$what: $said"
-	fi
-}
-
-refuses()
-{
-	what=$1 part=$2
-	shift 2
-	if said=$("$@" 2>&1); then
-		bad "$what: was taken"
-	else
-		says "$what" "$said" "$part"
-	fi
-}
 
 # --- the definitions themselves
 

@@ -113,8 +113,7 @@ kube_init
 kube_free_port && plain=$KUBE_PORT
 kube_free_port && front=$KUBE_PORT
 kube_start
-kubectl apply -k deploy/manifests >/dev/null || kube_fail "deploy/manifests"
-kubectl wait --for=condition=Established --timeout=30s crd/virtualips.vipd.io >/dev/null || kube_fail "the definition"
+kube_deploy
 kubectl apply -f deploy/examples/ >/dev/null || kube_fail "deploy/examples"
 kube_node node01 192.168.44.51
 kube_agent node01

@@ -7,6 +7,8 @@
 #	kube_start			# returns when all of it works; KUBE_FLAGS: more flags for kube-apiserver
 #	kubectl get nodes		# as the administrator: KUBECONFIG is set, kubectl is the built one
 #	kube_api GET /api/v1/nodes	# the same by HTTP: the answer, and its status in the file $KUBE/status
+#	kube_deploy			# deploy/manifests, its definitions served
+#	kube_eth0			# node01's interface, for a test with one node in a network namespace
 #	kube_node node01 192.168.44.51	# a Node that is ready; nothing runs there
 #	kube_agent node01		# a pod vipd-node01 of service account vipd-system/vipd on it; then
 #	kube_agent_config node01	# the file $KUBE/node01.conf for it
@@ -299,6 +301,27 @@ kube_api_merge()
 # --- nodes and agents
 
 # kube_node NAME ADDRESS [LABEL=VALUE]
+# kube_eth0: node01's interface, in this network namespace; the other end is eth1.
+kube_eth0()
+{
+	ip link set lo up
+	ip link add eth0 address 02:00:00:44:00:51 type veth peer name eth1
+	ip link set eth0 up
+	ip link set eth1 up
+	ip address add 192.168.44.51/24 dev eth0
+}
+
+# kube_deploy: deploy/manifests; returns when both definitions are served.
+kube_deploy()
+{
+	kubectl apply -k "$KUBE_TOP/deploy/manifests" >/dev/null || kube_fail "the manifests are refused"
+	for kube_kind in virtualips virtualipnodestates; do
+		kubectl wait --for=condition=Established --timeout=30s crd/$kube_kind.vipd.io >/dev/null ||
+			kube_fail "the definition of $kube_kind"
+		kube_within 20 kubectl get $kube_kind.vipd.io || kube_fail "$kube_kind are not served"
+	done
+}
+
 kube_node()
 {
 	kubectl create -f - <<END >/dev/null || kube_fail "Node $1"

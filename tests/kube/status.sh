@@ -84,9 +84,7 @@ agent()
 kube_init
 trap 'kube_cleanup; lab_cleanup' EXIT
 kube_start
-kubectl apply -k "$KUBE_TOP/deploy/manifests" >/dev/null || kube_fail "the manifests are refused"
-kube_within 20 kubectl get virtualips.vipd.io || kube_fail "the CRD is not served"
-kube_within 20 kubectl get virtualipnodestates.vipd.io || kube_fail "the CRD is not served"
+kube_deploy
 for n in $NODES; do
 	kube_node "$n" "$(lab_address "$n")"
 	kube_agent "$n"
