@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"
 . "$(dirname "$0")/../lib/load.sh"
-# The third node may tell the new director of the dead one's connections again after they were dropped there.
+# Why some are reset late, or never, is not known.
 [ -n "$LONG" ] || skip "with LONG=1 only: connections to a dead node are not always reset within a second"
 load_ports()
 {
