@@ -320,7 +320,7 @@ int loop_add_signal(struct loop *l, int signo, loop_signal_fn fn, void *user,
 		return -ENOMEM;
 	s->fn.signal = fn;
 	return source_done(s, sd_event_add_signal(l->ev, &s->src, signo, on_signal, s),
-			   LOOP_PRIO_NORMAL, ret);
+			   LOOP_PRIO_SIGNAL, ret);
 }
 
 int loop_defer(struct loop *l, loop_defer_fn fn, void *user)

@@ -22,7 +22,10 @@ struct loop_source; /* opaque; owned by who made it, freed by loop_source_free *
 enum loop_priority {
 	LOOP_PRIO_VRRP = -100,
 	LOOP_PRIO_NETLINK = -50,
+	LOOP_PRIO_SIGNAL = -30, /* all signals: who is busy with checks can still be ended */
 	LOOP_PRIO_PROBE = -20,
+	LOOP_PRIO_CHECK =
+		-19, /* checks that begin come after those that end: overload is no time-out */
 	LOOP_PRIO_NORMAL = 0,
 	LOOP_PRIO_OUTWARD = 50,
 };

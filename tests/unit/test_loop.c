@@ -362,8 +362,10 @@ static void test_signal_and_stop(void **state)
 {
 	struct loop *l = *state;
 	struct seen sig = {0};
+	struct seen busy = {0};
 	struct seen stop = {.loop = l};
 	sigset_t before, now;
+	int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &before), 0);
 	loop_block_signals();
@@ -374,6 +376,17 @@ static void test_signal_and_stop(void **state)
 	assert_int_equal(loop_run_once(l, 0), 1);
 	assert_int_equal(sig.value, SIGHUP);
 	assert_int_equal(sig.n, 1);
+
+	/* Checks that never come to an end do not keep it out. */
+	assert_true(fd >= 0);
+	assert_int_equal(loop_add_io(l, fd, LOOP_IN, LOOP_PRIO_PROBE, on_io, &busy, &busy.src), 0);
+	assert_int_equal(loop_run_once(l, 0), 1);
+	assert_int_equal(busy.n, 1);
+	assert_int_equal(raise(SIGHUP), 0);
+	assert_int_equal(loop_run_once(l, 0), 1);
+	assert_int_equal(sig.n, 2);
+	loop_source_free(busy.src);
+	(void)close(fd);
 
 	assert_int_equal(loop_add_timer(l, LOOP_PRIO_NORMAL, on_stop, &stop, &stop.src), 0);
 	assert_int_equal(loop_timer_set(stop.src, 1), 0);
