@@ -1,6 +1,7 @@
 /*
- * l2: what is sent to the segment: gratuitous ARP and unsolicited neighbour advertisements; and the raw
- * sockets of VRRP. Builders are pure and write into the caller's buffer; senders never block. Holds no state.
+ * l2: what is sent to the segment: gratuitous ARP and unsolicited neighbour advertisements; the raw sockets of
+ * VRRP; and segments that challenge TCP clients. Builders are pure and write into the caller's buffer; senders
+ * never block. Holds no state.
  */
 #ifndef VIPD_L2_L2_H
 #define VIPD_L2_L2_H
@@ -66,5 +67,23 @@ struct l2_vrrp_out {
 /* Sends n messages by sendmmsg, source addresses as given. Number sent, or -errno. Never blocks. */
 int l2_vrrp_send(int fd, int family, unsigned int ifindex, const struct l2_vrrp_out *out, size_t n);
 struct addr l2_vrrp_group(int family);
+
+/*
+ * A TCP segment for a connection of which only the addresses are known: ACK alone, of a sequence number that
+ * most likely lies outside of the receiver's window. It changes nothing there, but is answered at once by an
+ * ACK with the right numbers (RFC 9293 s. 3.10.7.4), or by a reset where there is no such connection.
+ */
+struct l2_challenge {
+	struct addr from, to; /* of one family */
+	uint16_t from_port, to_port;
+	uint32_t
+		seq; /* another one at the next try: a window is no larger than a quarter of all numbers */
+};
+/* The whole IP packet, checksums included. Bytes written. */
+size_t l2_challenge_emit(const struct l2_challenge *c, uint8_t buf[static L2_FRAME_MAX]);
+/* Sends whole packets of a family; receives nothing. Needs CAP_NET_RAW. fd or -errno. */
+int l2_challenge_socket(int family, struct verr *reterr);
+/* 0 or -errno; goes where the routes lead. Never blocks. */
+int l2_challenge_send(int fd, const struct l2_challenge *c);
 
 #endif

@@ -70,6 +70,49 @@ static void garp_request_and_reply(void **state)
 		     "020000000051 c0a82c78 020000000051 c0a82c78");
 }
 
+/* An IP packet whose checksums are right adds up to nothing. */
+static void challenge_ipv4(void **state)
+{
+	struct l2_challenge c = {.from = ip("192.168.44.120"),
+				 .to = ip("192.168.44.20"),
+				 .from_port = 22,
+				 .to_port = 40000,
+				 .seq = 0x01020304};
+	uint8_t buf[L2_FRAME_MAX];
+	size_t len = l2_challenge_emit(&c, buf);
+	uint32_t sum;
+
+	(void)state;
+	assert_frame(buf, len,
+		     "4500 0028 0000 4000 40 06 60f3 c0a82c78 c0a82c14"
+		     "0016 9c40 01020304 00000000 50 10 ffff 359b 0000");
+	assert_int_equal(wire_checksum_fold(wire_checksum_add(0, buf, 20)), 0);
+	sum = wire_checksum_add(20 + 6, buf + 12, 8);
+	assert_int_equal(wire_checksum_fold(wire_checksum_add(sum, buf + 20, 20)), 0);
+}
+
+static void challenge_ipv6(void **state)
+{
+	struct l2_challenge c = {.from = ip("fd09::100"),
+				 .to = ip("fd09::20"),
+				 .from_port = 24007,
+				 .to_port = 40000,
+				 .seq = 7};
+	uint8_t buf[L2_FRAME_MAX];
+	size_t len = l2_challenge_emit(&c, buf);
+	uint32_t sum;
+
+	(void)state;
+	assert_int_equal(len, 60);
+	sum = wire_checksum_add(20 + 6, buf + 8, 32);
+	assert_int_equal(wire_checksum_fold(wire_checksum_add(sum, buf + 40, 20)), 0);
+	buf[56] = buf[57] = 0;
+	assert_frame(
+		buf, len,
+		"60000000 0014 06 40 fd090000000000000000000000000100"
+		"fd090000000000000000000000000020 5dc7 9c40 00000007 00000000 5010 ffff 0000 0000");
+}
+
 static void neighbour_advertisement(void **state)
 {
 	struct addr a = ip("fd09::100"), source = ip("fe80::51");
@@ -240,6 +283,8 @@ int main(void)
 		cmocka_unit_test(garp_request_and_reply),
 		cmocka_unit_test(arp_probe),
 		cmocka_unit_test(neighbour_advertisement),
+		cmocka_unit_test(challenge_ipv4),
+		cmocka_unit_test(challenge_ipv6),
 		cmocka_unit_test(arp_parse_reads_what_emit_writes),
 		cmocka_unit_test(arp_of_other_kinds_is_refused),
 		cmocka_unit_test(ip4_header_is_skipped),
