@@ -134,15 +134,20 @@ static int cmp_link(const void *pa, const void *pb)
 	return (a->ifindex > b->ifindex) - (a->ifindex < b->ifindex);
 }
 
-/* conf/all is no link: rtnetlink does not tell it. The path is resolved in the caller's namespace. */
-static int conf_all(const char *name)
+/* conf/all is no link: rtnetlink does not tell it. The first call resolves the path in its caller's namespace. */
+static int conf_all(struct rtnl *r, enum rtnl_conf_all which)
 {
-	char path[96], text[16] = "";
-	AUTO(fd_close_p) int fd = -1;
+	static const char *const paths[RTNL_CONF_ALL_N] = {
+		[RTNL_ARP_IGNORE] = "/proc/sys/net/ipv4/conf/all/arp_ignore",
+		[RTNL_ARP_ANNOUNCE] = "/proc/sys/net/ipv4/conf/all/arp_announce",
+		[RTNL_RP_FILTER] = "/proc/sys/net/ipv4/conf/all/rp_filter",
+	};
+	int *fd = &r->conf_all[which];
+	char text[16] = "";
 
-	(void)snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/all/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+	if (*fd < 0)
+		*fd = open(paths[which], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (*fd < 0 || pread(*fd, text, sizeof(text) - 1, 0) <= 0)
 		return 0;
 	return atoi(text);
 }
@@ -183,8 +188,8 @@ int rtnl_links(struct rtnl *r, struct plan_link **ret, size_t *ret_n, struct ver
 	AUTO(list_done) struct list links = {.size = sizeof(struct plan_link)};
 	AUTO(list_done) struct list addrs = {.size = sizeof(struct owned_addr)};
 	struct ifinfomsg h = {.ifi_family = AF_UNSPEC};
-	int ignore = conf_all("arp_ignore"), announce = conf_all("arp_announce");
-	int rp = conf_all("rp_filter");
+	int ignore = conf_all(r, RTNL_ARP_IGNORE), announce = conf_all(r, RTNL_ARP_ANNOUNCE);
+	int rp = conf_all(r, RTNL_RP_FILTER);
 	int rc = dump_list(r, RTM_GETLINK, &h, sizeof(h), on_link, &links, reterr);
 	struct plan_link *l;
 

@@ -54,10 +54,13 @@ int rtnl_parse_route(const struct rtnl_msg *m, struct rtnl_route_info *ret);
 #define RTNL_RECV_MAX 65536 /* the kernel fills at most 32 KiB of a dump at once */
 #define RTNL_IGNORE_MAX 4
 
+enum rtnl_conf_all { RTNL_ARP_IGNORE, RTNL_ARP_ANNOUNCE, RTNL_RP_FILTER, RTNL_CONF_ALL_N };
+
 struct rtnl {
 	struct nl_sock *sk; /* requests */
 	uint32_t port;
 	int monitor_fd; /* -1: none */
+	int conf_all[RTNL_CONF_ALL_N]; /* files, kept open: read twice a second; -1: not yet */
 	uint32_t ignore[RTNL_IGNORE_MAX];
 	size_t n_ignore;
 	uint8_t buf[RTNL_RECV_MAX];

@@ -49,6 +49,8 @@ int rtnl_open(struct rtnl **ret, struct verr *reterr)
 	if (!r)
 		return verr_set(reterr, ENOMEM, "rtnetlink handle");
 	r->monitor_fd = -1;
+	for (size_t i = 0; i < RTNL_CONF_ALL_N; i++)
+		r->conf_all[i] = -1;
 	r->sk = nl_socket_alloc();
 	if (!r->sk)
 		return verr_set(reterr, ENOMEM, "rtnetlink socket");
@@ -73,6 +75,8 @@ void rtnl_close(struct rtnl *r)
 		return;
 	nl_socket_free(r->sk);
 	fd_close_p(&r->monitor_fd);
+	for (size_t i = 0; i < RTNL_CONF_ALL_N; i++)
+		fd_close_p(&r->conf_all[i]);
 	free(r);
 }
 
