@@ -143,7 +143,7 @@ static void end_pass(struct resend *r)
 
 static int begin_pass(struct resend *r, uint64_t now_ns)
 {
-	int rc = ipvs_sync_socket(r->conf.ifname, &r->problem);
+	int rc = ipvs_sync_socket(r->conf.ifname, false, &r->problem);
 
 	if (rc < 0)
 		return rc;

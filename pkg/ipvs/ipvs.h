@@ -114,8 +114,9 @@ void ipvs_sync_message_init(struct ipvs_sync_message *m, uint8_t sync_id, size_t
  * takes the forwarding method from its own destination; that in flags counts only where it has none. */
 bool ipvs_sync_message_add(struct ipvs_sync_message *m, const struct ipvs_conn *c, uint32_t flags,
 			   uint32_t fwmark, uint32_t timeout_s);
-/* A non-blocking UDP socket for 224.0.0.81:8848 out of ifname, TTL 1, no multicast loop. fd or -errno. */
-int ipvs_sync_socket(const char *ifname, struct verr *reterr);
+/* A non-blocking UDP socket for 224.0.0.81:8848 out of ifname, TTL 1. to_self: this node's own backup daemon
+ * hears it too. fd or -errno. */
+int ipvs_sync_socket(const char *ifname, bool to_self, struct verr *reterr);
 
 /* The settings directory (--ipvs-sysctl-dir). Each value is read or written as text, several numbers with
  * one blank between; 0 or -errno. */

@@ -5,7 +5,8 @@
  *	peer (client, listener) ---- br0 director (and a real server) ---- far (another real server)
  *
  * With arguments it is a part for tests/guest/resend.sh:
- *	t_resend agent IFNAME SYNC_ID SECONDS VIP active|standby OWN...	 resends, then prints its counters
+ *	t_resend agent IFNAME SYNC_ID [PASSES/]SECONDS VIP active|standby OWN...	 resends for so long, or until it has
+ *							walked through the table so often; then prints its counters
  *	t_resend tell IFNAME SYNC_ID VIP DEST N		tells N connections to port 80 that do not exist
  */
 #include <arpa/inet.h>
@@ -419,7 +420,7 @@ static void check_backup(struct lab *l, const char *client, const char *vip, con
 	if (ipvs_sync_start(i, false, &sync, &err) < 0)
 		fail_msg("%s", err.msg);
 	ns_enter(l->peer);
-	fd = ipvs_sync_socket("eth0", &err);
+	fd = ipvs_sync_socket("eth0", false, &err);
 	if (fd < 0)
 		fail_msg("%s", err.msg);
 	assert_true(resend_wants(&c, RESEND_ACTIVE, NULL, 0, &flags));
@@ -471,18 +472,33 @@ static enum resend_role role_of(const void *user, const struct addr *vip, uint8_
 	return addr_eq(vip, &p->vip) ? p->role : RESEND_FOREIGN;
 }
 
+#define LOOK_NS (UINT64_C(20) * NS_PER_MS)
+
+struct end {
+	struct loop *loop;
+	struct loop_source *timer;
+	const struct resend_counters *counters;
+	uint64_t at_ns;
+	uint64_t passes; /* 0: as many as there are */
+};
+
 static int on_end(void *user, uint64_t now_ns)
 {
-	(void)now_ns;
-	loop_stop(user, 0);
-	return 0;
+	struct end *e = user;
+
+	if (now_ns >= e->at_ns || (e->passes > 0 && e->counters->passes >= e->passes)) {
+		loop_stop(e->loop, 0);
+		return 0;
+	}
+	return loop_timer_set(e->timer, e->passes > 0 ? now_ns + LOOK_NS : e->at_ns);
 }
 
 static int run_agent(char **argv)
 {
 	struct part p = {.role = strcmp(argv[5], "active") == 0 ? RESEND_ACTIVE : RESEND_STANDBY};
 	struct resend_conf conf = {.sync_id = (uint8_t)atoi(argv[2]), .mtu = 1500};
-	struct loop_source *end = NULL;
+	const char *seconds = strchr(argv[3], '/');
+	struct end end = {.passes = seconds ? strtoull(argv[3], NULL, 10) : 0};
 	struct resend *r = NULL;
 	struct loop *l = NULL;
 	const struct resend_counters *c;
@@ -491,14 +507,17 @@ static int run_agent(char **argv)
 	snprintf(conf.ifname, sizeof(conf.ifname), "%s", argv[1]);
 	if (addr_parse(argv[4], &p.vip) < 0 || loop_new(&l, NULL) < 0 ||
 	    resend_new(l, role_of, &p, &r, NULL) < 0 ||
-	    loop_add_timer(l, LOOP_PRIO_NORMAL, on_end, l, &end) < 0)
+	    loop_add_timer(l, LOOP_PRIO_NORMAL, on_end, &end, &end.timer) < 0)
 		return 1;
 	for (char **own = argv + 6; *own && conf.n_own < RESEND_OWN_MAX; own++)
 		(void)addr_parse(*own, &conf.own[conf.n_own++]);
 	resend_reconf(r, &conf);
-	(void)loop_timer_set(end, mono_now_ns() + (uint64_t)atoi(argv[3]) * NS_PER_S);
-	rc = loop_run(l);
 	c = resend_counters(r);
+	end.loop = l;
+	end.counters = c;
+	end.at_ns = mono_now_ns() + (uint64_t)atoi(seconds ? seconds + 1 : argv[3]) * NS_PER_S;
+	(void)on_end(&end, mono_now_ns());
+	rc = loop_run(l);
 	printf("passes=%llu seen=%llu sent=%llu messages=%llu errors=%llu last_pass_ms=%llu "
 	       "cpu_us=%llu pass_seen=%llu pass_sent=%llu problem=\"%s\"\n",
 	       (unsigned long long)c->passes, (unsigned long long)c->seen,
@@ -508,7 +527,7 @@ static int run_agent(char **argv)
 	       (unsigned long long)c->last_pass_seen, (unsigned long long)c->last_pass_sent,
 	       resend_problem(r));
 	resend_free(r);
-	loop_source_free(end);
+	loop_source_free(end.timer);
 	loop_free(l);
 	return rc == 0 ? 0 : 1;
 }
@@ -521,7 +540,7 @@ static int run_tell(char **argv)
 			      .vip_port = 80,
 			      .dest_port = 80};
 	uint8_t sync_id = (uint8_t)atoi(argv[2]);
-	int n = atoi(argv[5]), fd = ipvs_sync_socket(argv[1], NULL);
+	int n = atoi(argv[5]), fd = ipvs_sync_socket(argv[1], false, NULL);
 	struct ipvs_sync_message m;
 
 	if (fd < 0 || addr_parse(argv[3], &c.vip) < 0 || addr_parse(argv[4], &c.dest) < 0)
