@@ -33,8 +33,12 @@ uint32_t kube_dice(void)
 int kube_new(struct loop *l, struct kube_config *config, const char *user_agent,
 	     kube_report_fn report, void *user, struct kube **ret, struct verr *reterr)
 {
-	AUTO(kube_free_p) struct kube *k = calloc(1, sizeof(*k));
+	AUTO(kube_free_p) struct kube *k = NULL;
+	int r = kube_config_check(config, reterr);
 
+	if (r < 0)
+		return r;
+	k = calloc(1, sizeof(*k));
 	if (!k)
 		return verr_set(reterr, ENOMEM, "out of memory");
 	k->loop = l;
@@ -45,7 +49,7 @@ int kube_new(struct loop *l, struct kube_config *config, const char *user_agent,
 	if (!k->user_agent)
 		return verr_set(reterr, ENOMEM, "out of memory");
 
-	int r = kube_auth_init(&k->auth, config, loop_now_ns(l), reterr);
+	r = kube_auth_init(&k->auth, config, loop_now_ns(l), reterr);
 
 	if (r == 0)
 		r = kube_http_new(k, &k->http, reterr);

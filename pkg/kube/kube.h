@@ -39,6 +39,8 @@ int kube_config_load_file(const char *path, const char *context, struct kube_con
  * -EINVAL for anything that is no http or https URL of a host and a port.
  */
 int kube_config_set_servers(struct kube_config *c, const char *list, struct verr *reterr);
+/* kube_new asks: -EPERM if a token would leave this machine over plain http. */
+int kube_config_check(const struct kube_config *c, struct verr *reterr);
 /* The account's or the context's namespace, "default" if it has none. Borrowed from c. */
 const char *kube_config_namespace(const struct kube_config *c);
 /* The servers, comma-separated, for people. Borrowed from c. */

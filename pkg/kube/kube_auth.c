@@ -130,6 +130,12 @@ void kube_auth_refused(struct kube_auth *a, uint64_t start_ns)
 		a->token_ns = 0;
 }
 
+void kube_auth_distrusted(struct kube_auth *a, uint64_t start_ns)
+{
+	if (a->files_ns <= start_ns)
+		a->files_ns = 0;
+}
+
 /* ---- which cluster it is ---- */
 
 int kube_config_ca_hash(const struct kube_config *c, uint32_t *ret, struct verr *reterr)

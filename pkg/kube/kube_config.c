@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define ACCOUNT_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
 #define SERVERS_MAX 16u
@@ -122,6 +123,38 @@ static char *server_parse(const char *text, size_t len)
 		return NULL;
 	}
 	return url;
+}
+
+/* No way leads over it, on which anybody could listen. */
+static bool is_loopback(const char *authority)
+{
+	char host[ADDR_TEXT_MAX];
+	struct addr a;
+	bool is_v6 = authority[0] == '[';
+	size_t len = strcspn(authority + is_v6, is_v6 ? "]" : ":/");
+
+	if (len >= sizeof(host))
+		return false;
+	memcpy(host, authority + is_v6, len);
+	host[len] = '\0';
+	return strcasecmp(host, "localhost") == 0 ||
+	       (addr_parse(host, &a) == 0 && addr_is_loopback(&a));
+}
+
+int kube_config_check(const struct kube_config *c, struct verr *reterr)
+{
+	if (!c->token.path && !c->token.data.bytes)
+		return 0;
+	for (size_t i = 0; i < c->n_servers; i++) {
+		const char *server = c->servers[i];
+
+		if (strncmp(server, "http://", 7) == 0 && !is_loopback(server + 7))
+			return verr_set(reterr, EPERM,
+					"server %s: the token would go there in the clear: use "
+					"https, or a user without a token",
+					server);
+	}
+	return 0;
 }
 
 int kube_config_set_servers(struct kube_config *c, const char *list, struct verr *reterr)

@@ -80,6 +80,10 @@ static bool is_refusal(const struct kube_status *s)
 	       s->code < 500 && s->code != 401;
 }
 
+/* A version that the server does not know (any more) is part of the protocol, page by page, whole, then latest; more of
+ * it in a row is a server that has gone mad. */
+#define PROTOCOL_EXPIRED 3
+
 /* What is reported each time that it changes: statuses of 4xx and 5xx, and answers that make no sense. */
 void kube_note_problem(struct kube_reflector *r, int status, bool is_bad)
 {
@@ -104,6 +108,7 @@ void kube_note_good(struct kube_reflector *r)
 	if (r->is_bad)
 		kube_deliver(r, OBJECT_GOOD, NULL, NULL);
 	r->is_reported = r->is_bad = false;
+	r->n_expired = 0;
 }
 
 /* Also what the core is to be told of it. */
@@ -124,8 +129,9 @@ enum kube_fail kube_note_result(struct kube_reflector *r, const struct kube_resu
 	kube_status_read(result->status, body, result->retry_after_ns, &s);
 	(void)kube_result_text(result, &s, r->problem, sizeof(r->problem));
 	*ret_retry_after_ns = s.retry_after_ns;
-	if (s.fail == KUBE_FAIL_EXPIRED || s.fail == KUBE_FAIL_AHEAD)
-		r->stats.n_errors++; /* part of the protocol */
+	if ((s.fail == KUBE_FAIL_EXPIRED || s.fail == KUBE_FAIL_AHEAD) &&
+	    ++r->n_expired <= PROTOCOL_EXPIRED)
+		r->stats.n_errors++;
 	else
 		kube_note_problem(r, result->status, is_refusal(&s));
 	return s.fail;

@@ -57,6 +57,9 @@ static void note_end(struct kube_http *h, const struct kube_transfer *t,
 		k->server_idx = (k->server_idx + 1) % k->config->n_servers;
 	if (r->status == 401)
 		kube_auth_refused(&k->auth, t->start_ns);
+	/* a CA or a certificate has been replaced: by now it is in the files */
+	if (r->is_tls || r->status == 401)
+		kube_auth_distrusted(&k->auth, t->start_ns);
 	if (r->fail != KUBE_FAIL_NONE && !t->is_open)
 		k->stats.n_failures++;
 }
@@ -81,14 +84,18 @@ static void note_away(struct kube_http *h, const struct kube_transfer *t,
 {
 	struct kube *k = h->k;
 
-	if (!k->is_away && k->config->n_servers > 1)
+	/* once, and again where it is the certificate now: that is for a person to mend */
+	if (k->is_away && (k->is_distrusted || !r->is_distrusted))
+		return;
+	if (k->config->n_servers > 1)
 		kube_report(k, LOG_LEVEL_WARNING,
 			    "None of the %zu API servers answers, %s as the last one: %s",
 			    k->config->n_servers, k->config->servers[t->server_idx], r->error);
-	else if (!k->is_away)
+	else
 		kube_report(k, LOG_LEVEL_WARNING, "API server %s does not answer: %s",
 			    k->config->servers[t->server_idx], r->error);
 	k->is_away = true;
+	k->is_distrusted = r->is_distrusted;
 }
 
 /* ---- delivery ---- */

@@ -262,6 +262,8 @@ void kube_auth_done(struct kube_auth *a);
 void kube_auth_refresh(struct kube_auth *a, uint64_t now_ns);
 /* A request that began at start_ns was answered with 401. */
 void kube_auth_refused(struct kube_auth *a, uint64_t start_ns);
+/* One that began then found a server that it does not trust, or that does not trust it. */
+void kube_auth_distrusted(struct kube_auth *a, uint64_t start_ns);
 
 /* ---- HTTP: transfers on the loop ---- */
 
@@ -273,6 +275,8 @@ struct kube_result {
 	const char *body; /* of a stream only if status is not 200; NUL-terminated */
 	size_t len;
 	uint64_t retry_after_ns;
+	bool is_tls; /* one side does not trust the other, or might not */
+	bool is_distrusted; /* this one, for sure */
 };
 
 struct kube_transfer_ops {
@@ -353,6 +357,7 @@ struct kube {
 	size_t server_idx; /* of the one in use */
 	struct kube_stats stats;
 	bool is_away; /* no server answers, and that has been reported */
+	bool is_distrusted; /* as long as is_away: that it is for its certificate has been reported */
 	uint64_t backoff_base_ns, backoff_max_ns; /* 0: as they should be; tests are in a hurry */
 };
 void kube_report(struct kube *k, enum log_level level, const char *fmt, ...)

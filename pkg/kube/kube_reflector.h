@@ -20,6 +20,7 @@ struct kube_reflector {
 	char *token; /* of the next page */
 	bool is_bad; /* OBJECT_BAD is out */
 	bool is_reported; /* a refusal is, and the end of it is not */
+	uint32_t n_expired; /* answers of 410 and "too large resource version" in a row */
 	int reported_status;
 	struct kube_reflector_stats stats;
 	char problem[KUBE_PROBLEM_MAX];

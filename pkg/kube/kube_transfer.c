@@ -406,6 +406,9 @@ void kube_transfer_result(const struct kube_transfer *t, CURLcode code, struct k
 	ret->error = t->error[0] ? t->error : curl_easy_strerror(code);
 	if (code == CURLE_COULDNT_CONNECT && err == ECONNREFUSED)
 		ret->fail = KUBE_FAIL_REFUSED;
+	ret->is_distrusted = code == CURLE_PEER_FAILED_VERIFICATION;
+	ret->is_tls = ret->is_distrusted || code == CURLE_SSL_CONNECT_ERROR ||
+		      code == CURLE_SSL_CERTPROBLEM;
 	if (t->is_too_big) {
 		ret->fail = KUBE_FAIL_BAD;
 		ret->error = "the answer is too big";

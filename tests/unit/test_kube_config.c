@@ -131,6 +131,38 @@ static void server_lists(void **state)
 	}
 }
 
+static void no_token_in_the_clear(void **state)
+{
+	static const struct {
+		const char *list;
+		bool is_good;
+	} cases[] = {
+		{"https://10.0.0.1:6443", true},
+		{"http://127.0.0.1:8001", true},
+		{"http://127.0.0.1/path", true},
+		{"http://[::1]:8001", true},
+		{"http://localhost", true},
+		{"http://10.0.0.1:8001", false},
+		{"http://[fd00::1]:8001", false},
+		{"http://localhost.example", false},
+		{"http://127.0.0.1.example:80", false},
+		{"https://10.0.0.1:6443,http://10.0.0.2", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct kube_config *c = calloc(1, sizeof(*c));
+		struct verr e = {0};
+
+		assert_int_equal(kube_config_set_servers(c, cases[i].list, &e), 0);
+		assert_int_equal(kube_config_check(c, &e), 0);
+		c->token.path = strdup("/token");
+		if (kube_config_check(c, &e) != (cases[i].is_good ? 0 : -EPERM))
+			fail_msg("%s: %s", cases[i].list, e.msg);
+		kube_config_free(c);
+	}
+}
+
 /* ---- in a pod ---- */
 
 static void in_a_pod(void **state)
@@ -355,6 +387,14 @@ static void credentials_are_read_again(void **state)
 	assert_string_equal(a.key.bytes, PEM("key two"));
 	assert_string_equal(a.ca.bytes, PEM("two"));
 	assert_string_equal(a.token.bytes, "two");
+	/* Nor are 5 minutes waited for once the server is not trusted any more; of that one, too, once. */
+	put("ca.crt", PEM("three"));
+	kube_auth_distrusted(&a, 1599 * S);
+	kube_auth_refresh(&a, 1601 * S);
+	assert_string_equal(a.ca.bytes, PEM("two"));
+	kube_auth_distrusted(&a, 1601 * S);
+	kube_auth_refresh(&a, 1602 * S);
+	assert_string_equal(a.ca.bytes, PEM("three"));
 	/* A 401 to a request that had an older token says nothing of this one. */
 	put("token", "three");
 	kube_auth_refused(&a, 1599 * S);
@@ -407,6 +447,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(base64),
 		cmocka_unit_test(server_lists),
+		cmocka_unit_test(no_token_in_the_clear),
 		cmocka_unit_test_setup_teardown(in_a_pod, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(the_ca_tells_the_cluster, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(kubeconfig_fields, make_dir, remove_dir),
