@@ -12,13 +12,17 @@ COPY cmd cmd
 ARG REVISION=unknown
 RUN make -j"$(nproc)" REVISION="$REVISION" && \
     install -D -s -m 755 build/vipd /image/usr/sbin/vipd && \
-    # The loader knows which libraries; libgcc_s is opened by libc when a thread ends.
-    ldd build/vipd | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' >/tmp/libraries && \
-    ldconfig -p | awk '$1 == "libgcc_s.so.1" { print $NF; exit }' >>/tmp/libraries && \
+    # The loader knows which libraries, but for those that are opened later: libgcc_s by libc when a thread ends,
+    # the others by pkg/dl.
+    for name in libgcc_s.so.1 libcurl.so.4 libmicrohttpd.so.12; do \
+        ldconfig -p | awk -v name=$name '$1 == name { print $NF; exit }'; \
+    done >/tmp/opened && \
+    { cat /tmp/opened; ldd build/vipd $(cat /tmp/opened) | awk '$2 == "=>" { print $3 } $1 ~ /^\/.*[^:]$/ { print $1 }'; } | \
+        sort -u >/tmp/libraries && \
     xargs -a /tmp/libraries cp --parents --dereference -t /image && \
     install -D -m 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt && \
     mkdir -p /image/run/vipd /image/var/lib/vipd /image/tmp && \
-    ! chroot /image /usr/sbin/vipd version 2>&1 | grep "error while loading"
+    ! chroot /image /usr/sbin/vipd version 2>&1 | grep -e "error while loading" -e "(none)"
 
 FROM scratch
 COPY --from=build /image /

@@ -9,6 +9,7 @@
 #include <yaml.h>
 
 #include "cmd.h"
+#include "dl/dl.h"
 #include "ipvs/ipvs.h"
 #include "nft/nft.h"
 
@@ -63,8 +64,9 @@ int cmd_version(int argc, char **argv)
 	}
 	printf("vipd       %s (%s)\n", VIPD_VERSION, VIPD_REVISION);
 	printf("libraries  libcurl %s, jansson %s, libyaml %s, libnl %s, libmicrohttpd %s\n",
-	       curl_version_info(CURLVERSION_NOW)->version, jansson_version_str(),
-	       yaml_get_version_string(), LIBNL_VERSION, MHD_get_version());
+	       dl_curl(NULL) == 0 ? curl_version_info(CURLVERSION_NOW)->version : "(none)",
+	       jansson_version_str(), yaml_get_version_string(), LIBNL_VERSION,
+	       dl_mhd(NULL) == 0 ? MHD_get_version() : "(none)");
 	print_kernel();
 	return 0;
 }

@@ -1,6 +1,8 @@
 /* http: libmicrohttpd, driven from our loop: its epoll descriptor is one source, its time-outs one timer. */
 #include "http/http.h"
 
+#include "dl/dl.h"
+
 #include <errno.h>
 #include <microhttpd.h>
 #include <string.h>
@@ -210,6 +212,11 @@ int http_server_new(struct loop *l, const char *listen, const struct http_routes
 		return verr_set(reterr, EINVAL, "'%s' is no ADDRESS:PORT (IPv6 in brackets)",
 				listen);
 
+	int r = dl_mhd(reterr);
+
+	if (r < 0)
+		return r;
+
 	struct http_server *s = calloc(1, sizeof(*s));
 
 	if (!s)
@@ -217,8 +224,8 @@ int http_server_new(struct loop *l, const char *listen, const struct http_routes
 	s->routes = *routes;
 
 	int fd = listen_on(&a, port, &s->port);
-	int r = fd < 0 ? fd : start(s, l, fd);
 
+	r = fd < 0 ? fd : start(s, l, fd);
 	if (r < 0) {
 		http_server_free(s);
 		return verr_set(reterr, -r, "listening on %s: %s", listen, strerror(-r));

@@ -4,6 +4,7 @@
  * delivered, so that callbacks may start and cancel whatever they like.
  */
 #include "kube/kube_http.h"
+#include "dl/dl.h"
 
 #include <errno.h>
 #include <string.h>
@@ -278,8 +279,14 @@ int kube_http_new(struct kube *k, struct kube_http **ret, struct verr *reterr)
 	TAILQ_INIT(&h->ready);
 	h->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 
-	int r = h->epoll_fd < 0 ? -errno : 0;
+	int r = dl_curl(reterr);
 
+	if (r < 0) {
+		kube_http_free(h);
+		return r;
+	}
+	if (h->epoll_fd < 0)
+		r = -errno;
 	if (r == 0)
 		r = loop_add_io(k->loop, h->epoll_fd, LOOP_IN, LOOP_PRIO_NORMAL, on_io, h, &h->io);
 	if (r == 0)
