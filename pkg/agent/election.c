@@ -37,8 +37,8 @@ void election_turn_end(struct election *e, uint64_t now_ns)
 		loop_stop(e->loop, 0);
 		return;
 	}
-	if (e->n_heap > 0)
-		next = e->heap[0]->next_ns;
+	if (heap_first(&e->due))
+		next = heap_first(&e->due)->due_ns;
 	if (e->retry_ns != 0 && e->retry_ns < next)
 		next = e->retry_ns;
 	if (e->counters_ns != 0 && e->counters_ns < next)
@@ -70,8 +70,8 @@ static void run_due(struct election *e, uint64_t now_ns)
 	bool is_drained = false;
 
 	/* Every run moves one deadline into the future; the bound is for the case that this is wrong. */
-	for (size_t budget = 8 * e->n_heap + 64; budget > 0 && e->n_heap > 0; budget--) {
-		struct inst *i = e->heap[0];
+	for (size_t budget = 8 * e->due.n + 64; budget > 0 && e->due.n > 0; budget--) {
+		struct inst *i = heap_entry(heap_first(&e->due), struct inst, due);
 
 		if (!election_is_due(i, now_ns))
 			return;
@@ -326,8 +326,8 @@ void election_join(struct election *e)
 	/* A fresh eventfd takes it; the thread may have ended by itself. */
 	if (e->is_thread && write(e->quit_fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
 		(void)pthread_join(e->thread, NULL);
-	for (size_t k = 0; k < e->n_heap; k++)
-		free_inst(e->heap[k]);
+	for (size_t k = 0; k < e->due.n; k++)
+		free_inst(heap_entry(e->due.items[k], struct inst, due));
 	while (e->ports) {
 		struct port *p = e->ports;
 
@@ -356,7 +356,7 @@ void election_join(struct election *e)
 	fd_close_p(&e->quit_fd);
 	fd_close_p(&e->link_fd);
 	fd_close_p(&e->frame_fd);
-	free(e->heap);
+	heap_done(&e->due);
 	free(e->insts);
 	free(e);
 }

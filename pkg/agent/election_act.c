@@ -27,7 +27,7 @@ static bool is_advert_due(const struct inst *i, uint64_t now_ns)
 
 bool election_is_due(const struct inst *i, uint64_t now_ns)
 {
-	return i->next_ns <= now_ns || is_advert_due(i, now_ns);
+	return i->due.due_ns <= now_ns || is_advert_due(i, now_ns);
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b_or_none)
@@ -45,10 +45,8 @@ void election_touch(struct election *e, struct inst *i)
 	next = sooner(next, i->gone_ns);
 	next = sooner(next, i->order_ns);
 	next = sooner(next, i->shadow_until_ns);
-	if (next != i->next_ns) {
-		i->next_ns = next;
-		election_heap_fix(e, i);
-	}
+	if (next != i->due.due_ns)
+		heap_set(&e->due, &i->due, next);
 }
 
 /* ---- adverts ---- */

@@ -123,7 +123,7 @@ static int reserve(struct election *e)
 	size_t cap = e->insts_cap ? e->insts_cap : 16;
 	struct inst **insts;
 
-	if (election_heap_reserve(e, e->n_heap + 1) < 0)
+	if (heap_reserve(&e->due, e->due.n + 1) < 0)
 		return -ENOMEM;
 	if (e->n_insts < e->insts_cap)
 		return 0;
@@ -153,11 +153,10 @@ static struct inst *make(struct election *e, struct election_conf *conf)
 		return NULL;
 	}
 	i->conf = conf;
-	i->next_ns = NEVER;
 	vrrp_init(&i->v);
 	election_build_advert(i);
 	election_port_link(i->port, i);
-	election_heap_add(e, i);
+	heap_set(&e->due, &i->due, NEVER);
 	idx = find_idx(e, conf->vip_id);
 	memmove(&e->insts[idx + 1], &e->insts[idx], (e->n_insts - idx) * sizeof(*e->insts));
 	e->insts[idx] = i;
@@ -170,7 +169,7 @@ static bool leave_shadow(struct election *e, const struct inst *i, uint64_t now_
 {
 	struct inst *s;
 
-	if (election_heap_reserve(e, e->n_heap + 1) < 0)
+	if (heap_reserve(&e->due, e->due.n + 1) < 0)
 		return false;
 	s = calloc(1, sizeof(*s));
 	if (!s)
@@ -186,11 +185,10 @@ static bool leave_shadow(struct election *e, const struct inst *i, uint64_t now_
 	s->csum = i->csum;
 	s->is_shadow = true;
 	s->shadow_until_ns = now_ns + ELECTION_SHADOW_NS;
-	s->next_ns = NEVER;
 	s->next_shadow = e->shadows;
 	e->shadows = s;
 	election_port_link(s->port, s);
-	election_heap_add(e, s);
+	heap_set(&e->due, &s->due, NEVER);
 	election_touch(e, s);
 	return true;
 }
@@ -202,7 +200,7 @@ void election_shadow_end(struct election *e, struct inst *i)
 	while (*at != i)
 		at = &(*at)->next_shadow;
 	*at = i->next_shadow;
-	election_heap_del(e, i);
+	heap_remove(&e->due, &i->due);
 	election_port_unlink(i->port, i);
 	election_port_put(e, i->port);
 	election_give_back(e, i->conf);
@@ -366,7 +364,7 @@ bool election_forget(struct election *e, struct inst *i, uint64_t now_ns)
 	}
 	memmove(&e->insts[idx], &e->insts[idx + 1], (e->n_insts - idx - 1) * sizeof(*e->insts));
 	e->n_insts--;
-	election_heap_del(e, i);
+	heap_remove(&e->due, &i->due);
 	election_port_flush(i->port, now_ns);
 	election_port_unlink(i->port, i);
 	election_port_put(e, i->port);

@@ -8,7 +8,6 @@
  *   election_rx.c    from packet to event; who else is there
  *   election_act.c   what a step asks for; deadlines
  *   election_tell.c  records and orders, and what of them a full ring has put off
- *   election_heap.c  instances by the time at which something is due
  */
 #ifndef VIPD_AGENT_ELECTION_INTERNAL_H
 #define VIPD_AGENT_ELECTION_INTERNAL_H
@@ -57,8 +56,7 @@ struct inst {
 	struct vrrp v;
 	struct port *port;
 	struct inst *next_vrid, *next_shadow;
-	size_t heap_idx;
-	uint64_t next_ns; /* when something is due; NEVER */
+	struct heap_item due; /* in election.due; due_ns: when something is, or NEVER */
 	bool is_shadow;
 	uint64_t shadow_until_ns;
 
@@ -104,8 +102,7 @@ struct election {
 
 	struct inst **insts; /* by vip_id; without shadows */
 	size_t n_insts, insts_cap;
-	struct inst **heap; /* all, by next_ns */
-	size_t n_heap, heap_cap;
+	struct heap due; /* of all, shadows too */
 	struct inst *shadows;
 	struct port *ports;
 	struct link_state links[LINKS_MAX];
@@ -130,14 +127,6 @@ struct election {
 /* election.c */
 /* Sends what the turn has queued, and arms the timer. */
 void election_turn_end(struct election *e, uint64_t now_ns);
-
-/* election_heap.c */
-/* Room for n instances. 0 or -ENOMEM. */
-int election_heap_reserve(struct election *e, size_t n);
-void election_heap_add(struct election *e, struct inst *i);
-void election_heap_del(struct election *e, struct inst *i);
-/* After i->next_ns has changed. */
-void election_heap_fix(struct election *e, struct inst *i);
 
 /* election_port.c */
 /* The port of conf, made if need be, with one more instance on it. NULL without memory. */

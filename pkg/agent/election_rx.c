@@ -31,6 +31,17 @@ static bool is_peer(const struct election_conf *conf, const struct l2_vrrp_packe
 	return false;
 }
 
+/* RFC 9568 s. 7.1: from the link. Unicast may come from further away. */
+static bool is_ttl_ours(const struct election_conf *conf, const struct l2_vrrp_packet *p)
+{
+	struct addr group;
+
+	if (p->ttl == VRRP_TTL)
+		return true;
+	group = l2_vrrp_group(conf->vrrp.family);
+	return conf->unicast && !addr_eq(&p->dst, &group);
+}
+
 static bool is_period_ours(const struct inst *i, uint64_t period_ns, uint64_t now_ns)
 {
 	return period_ns == i->conf->vrrp.period_ns ||
@@ -42,10 +53,9 @@ static enum vrrp_rx check(const struct inst *i, const struct l2_vrrp_packet *p, 
 			  struct vrrp_advert *ret, enum vrrp_checksum *ret_csum)
 {
 	const struct election_conf *conf = i->conf;
-	struct addr group = l2_vrrp_group(conf->vrrp.family);
 	enum vrrp_rx rx;
 
-	if (p->ttl != VRRP_TTL && (!conf->unicast || addr_eq(&p->dst, &group)))
+	if (!is_ttl_ours(conf, p))
 		return VRRP_RX_TTL;
 	rx = vrrp_advert_parse(p->msg, p->len, &p->src, &p->dst, ret, ret_csum);
 	if (rx != VRRP_RX_OK)
@@ -125,8 +135,10 @@ static struct seen *find_seen(struct inst *i, const struct addr *source)
 	return NULL;
 }
 
-/* Tells of a router that is new, has another priority, is active now, or is still there after a while. What comes too soon is told by a later
- * advert: nothing is noted as told that was not. */
+/*
+ * Tells of a router that is new, has another priority, is active now, or is still there after a while. What comes
+ * too soon is told by a later advert: nothing is noted as told that was not.
+ */
 static void notice_peer(struct election *e, struct inst *i, const struct vrrp_advert *a,
 			const struct addr *source, uint64_t now_ns)
 {

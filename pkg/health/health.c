@@ -1,6 +1,8 @@
 /* health: thresholds, suspicion and the schedule of probes. */
 #include "health/health.h"
 
+#include "base/base.h"
+
 #include <string.h>
 
 const char *health_verdict_name(enum health_verdict v)
@@ -25,6 +27,16 @@ void health_init(struct health *h)
 static uint64_t timer_at(uint64_t at_ns)
 {
 	return at_ns > 0 ? at_ns : 1;
+}
+
+static uint64_t round_down(uint64_t ns, uint64_t unit_ns)
+{
+	return unit_ns ? ns - ns % unit_ns : ns;
+}
+
+static uint64_t round_up(uint64_t ns, uint64_t unit_ns)
+{
+	return unit_ns ? round_down(ns + unit_ns - 1, unit_ns) : ns;
 }
 
 static uint64_t first_window(const struct health_conf *conf)
@@ -57,7 +69,9 @@ static void probe_now(struct health *h, uint64_t due_ns, struct health_out *ret)
 /* The next probe is due one period after the last one was due, or now if that time has passed. */
 static void schedule(struct health *h, const struct health_conf *conf, uint64_t now_ns)
 {
-	uint64_t at_ns = h->due_ns + conf->period_ns;
+	uint64_t at_ns = h->due_ns + (h->settle_ns ? h->settle_ns : conf->period_ns);
+
+	h->settle_ns = 0;
 
 	h->next_ns = timer_at(at_ns > now_ns ? at_ns : now_ns);
 }
@@ -65,10 +79,15 @@ static void schedule(struct health *h, const struct health_conf *conf, uint64_t 
 static void on_start(struct health *h, const struct health_conf *conf,
 		     const struct health_event *ev, struct health_out *ret)
 {
-	/* the window is at most 2^29 ns, the phase below 2^32: the product fits */
-	uint64_t offset_ns = first_window(conf) * ev->phase >> 32;
+	uint64_t window_ns = first_window(conf);
+	uint64_t instant_ns = window_ns / HEALTH_INSTANTS;
+	/* the window is at most 2^29 ns, the phase below 2^32: the product fits; the rest of the period is in ms for that */
+	uint64_t first_ns = ev->now_ns + (window_ns * ev->phase >> 32);
+	uint64_t rest_ns =
+		((conf->period_ns - window_ns) / NS_PER_MS * ev->phase >> 32) * NS_PER_MS;
 
-	h->next_ns = timer_at(ev->now_ns + offset_ns);
+	h->next_ns = timer_at(round_up(first_ns, instant_ns));
+	h->settle_ns = round_down(rest_ns, instant_ns);
 	if (ev->adopted_healthy)
 		decide(h, HEALTH_HEALTHY, ev->now_ns, ret);
 }
@@ -159,6 +178,7 @@ static void on_reconf(struct health *h, const struct health_conf *conf,
 {
 	uint64_t latest_ns = ev->now_ns + first_window(conf);
 
+	h->settle_ns = 0;
 	if (h->probing || h->next_ns == 0)
 		return;
 	if (h->due_ns > 0)

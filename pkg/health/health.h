@@ -23,7 +23,7 @@ enum health_verdict {
 const char *health_verdict_name(enum health_verdict v); /* "Unknown", "Healthy", "Unhealthy" */
 
 enum health_event_type {
-	HEALTH_EV_START, /* phase: 0..2^32-1 spreads the first probe over min(period, 500 ms) */
+	HEALTH_EV_START, /* phase: 0..2^32-1 spreads the first probe over min(period, 500 ms), later ones over the period */
 	HEALTH_EV_RESULT, /* the probe under way has ended; good or not, timed_out or not */
 	HEALTH_EV_TIMER, /* next_ns has come */
 	HEALTH_EV_SUSPECT, /* takeover by timeout: unhealthy now, probe at once, back by the first success;
@@ -51,6 +51,7 @@ struct health {
 	bool gone; /* unhealthy by failure_threshold time-outs (a suspect: one), not by refusals */
 	uint64_t next_ns; /* when to call with HEALTH_EV_TIMER; 0: not now */
 	uint64_t due_ns; /* when the last probe was due: the period counts from here; 0: none yet */
+	uint64_t settle_ns; /* from the first probe to the second; 0: a period, as always after */
 	uint64_t since_ns; /* when the verdict was reached */
 };
 
@@ -64,11 +65,17 @@ struct health_out {
 
 /* The first probe starts within min(period, this) of START: a first result comes within a second. */
 #define HEALTH_FIRST_PROBE_NS UINT64_C(500000000)
+/*
+ * Probes are due at so many instants of that time, the same for every target of a period: those that are due together
+ * are started together, and wake the machine once.
+ */
+#define HEALTH_INSTANTS 32
 
 /*
  * The first result of all decides at once; the thresholds count from then on. Probes are due every
  * period_ns from when the last one was due, never two at a time: one that outlasts the period is
- * followed at once by the next. The probe after a healthy server's first time-out is due timeout_ns
+ * followed at once by the next. The second comes earlier than that: from then on probes are spread over the
+ * whole period, not only the first part of it. The probe after a healthy server's first time-out is due timeout_ns
  * earlier: a dead node is out within failure_threshold periods of its death, or one period and
  * failure_threshold time-outs if that is more. While a probe is under way next_ns is 0: its end comes
  * as a RESULT.

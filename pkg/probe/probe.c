@@ -35,80 +35,23 @@ const char *probe_end_name(enum probe_end e)
 	return "?";
 }
 
-/* ---- deadlines: a binary heap, and a timer that is set lazily ---- */
-
-static void heap_put(struct probe_engine *e, size_t i, struct probe *p)
-{
-	e->heap[i] = p;
-	p->heap_idx = i;
-}
-
-static void heap_fix(struct probe_engine *e, struct probe *p)
-{
-	size_t i = p->heap_idx;
-
-	while (i > 0 && p->deadline_ns < e->heap[(i - 1) / 2]->deadline_ns) {
-		heap_put(e, i, e->heap[(i - 1) / 2]);
-		i = (i - 1) / 2;
-	}
-	for (;;) {
-		size_t child = 2 * i + 1;
-
-		if (child + 1 < e->n_heap &&
-		    e->heap[child + 1]->deadline_ns < e->heap[child]->deadline_ns)
-			child++;
-		if (child >= e->n_heap || p->deadline_ns <= e->heap[child]->deadline_ns)
-			break;
-		heap_put(e, i, e->heap[child]);
-		i = child;
-	}
-	heap_put(e, i, p);
-}
-
-static int heap_add(struct probe_engine *e, struct probe *p)
-{
-	if (e->n_heap == e->cap_heap) {
-		size_t cap = e->cap_heap ? 2 * e->cap_heap : 16;
-		struct probe **bigger = reallocarray(e->heap, cap, sizeof(*bigger));
-
-		if (!bigger)
-			return -ENOMEM;
-		e->heap = bigger;
-		e->cap_heap = cap;
-	}
-	p->heap_idx = e->n_heap++;
-	heap_fix(e, p);
-	return 0;
-}
-
-static void heap_remove(struct probe_engine *e, struct probe *p)
-{
-	struct probe *last = e->heap[--e->n_heap];
-
-	if (last == p)
-		return;
-	last->heap_idx = p->heap_idx;
-	heap_fix(e, last);
-}
+/* ---- deadlines: a timer that is set lazily ---- */
 
 /* The timer only ever moves forward to an earlier deadline; one that comes for nothing sets it anew.
  * Most probes end long before their time-out, so they cost the timer nothing. */
 static void arm(struct probe_engine *e)
 {
-	if (!e->n_heap || e->in_batch)
-		return;
-	uint64_t first = e->heap[0]->deadline_ns;
+	const struct heap_item *first = heap_first(&e->due);
 
-	if (e->armed_ns && e->armed_ns <= first)
+	if (!first || e->in_batch || (e->armed_ns && e->armed_ns <= first->due_ns))
 		return;
 	/* Cannot fail for a timer that exists; if it ever did, the next change tries again. */
-	e->armed_ns = loop_timer_set(e->timer, first) < 0 ? 0 : first;
+	e->armed_ns = loop_timer_set(e->timer, first->due_ns) < 0 ? 0 : first->due_ns;
 }
 
 void probe_set_deadline(struct probe *p, uint64_t deadline_ns)
 {
-	p->deadline_ns = deadline_ns;
-	heap_fix(p->engine, p);
+	heap_set(&p->engine->due, &p->due, deadline_ns);
 	arm(p->engine);
 }
 
@@ -136,7 +79,7 @@ void probe_drop(struct probe *p)
 {
 	struct probe_engine *e = p->engine;
 
-	heap_remove(e, p);
+	heap_remove(&e->due, &p->due);
 	probe_release(p);
 	if (!e->in_batch) {
 		free(p);
@@ -171,7 +114,7 @@ int probe_end_soon(struct probe *p, const struct probe_result *r)
 	*copy = *r;
 	p->phase = PROBE_ENDED;
 	p->u.result = copy;
-	p->deadline_ns = p->start_ns;
+	p->due.due_ns = p->start_ns;
 	return 0;
 }
 
@@ -209,14 +152,16 @@ int probe_start(struct probe_engine *e, const struct addr *target,
 		const struct api_health_check *check, probe_done_fn done, void *user,
 		struct probe **ret)
 {
-	struct probe *p = calloc(1, sizeof(*p));
+	struct probe *p = NULL;
 
+	if (heap_reserve(&e->due, e->due.n + 1) == 0)
+		p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
 	p->engine = e;
 	p->fd = -1;
 	p->start_ns = mono_now_ns();
-	p->deadline_ns = p->start_ns + check->timeout_ns;
+	p->due.due_ns = p->start_ns + check->timeout_ns;
 	p->done = done;
 	p->user = user;
 	p->check = check;
@@ -224,13 +169,12 @@ int probe_start(struct probe_engine *e, const struct addr *target,
 
 	int r = check->kind == API_CHECK_TCP ? probe_tcp_start(p) : probe_http_start(p);
 
-	if (r == 0)
-		r = heap_add(e, p);
 	if (r < 0) {
 		probe_release(p);
 		free(p);
 		return r;
 	}
+	heap_set(&e->due, &p->due, p->due.due_ns);
 	arm(e);
 	*ret = p;
 	return 0;
@@ -263,13 +207,12 @@ void probe_batch_end(struct probe_engine *e)
 	arm(e);
 }
 
-static int on_events(void *user, int fd, uint32_t events, uint64_t now_ns)
+/* One batch of what has happened; returns its size, or -errno. */
+static int take_events(struct probe_engine *e, uint64_t now_ns)
 {
-	struct probe_engine *e = user;
 	struct epoll_event evs[BATCH];
-	int n = epoll_wait(fd, evs, BATCH, 0);
+	int n = epoll_wait(e->epoll_fd, evs, BATCH, 0);
 
-	(void)events;
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	probe_batch_begin(e);
@@ -277,10 +220,19 @@ static int on_events(void *user, int fd, uint32_t events, uint64_t now_ns)
 		struct probe *p = evs[i].data.ptr;
 
 		if (p->phase != PROBE_DEAD)
-			probe_tcp_event(p, now_ns);
+			probe_tcp_event(p, evs[i].events, now_ns);
 	}
 	probe_batch_end(e);
-	return 0;
+	return n;
+}
+
+static int on_events(void *user, int fd, uint32_t events, uint64_t now_ns)
+{
+	int n = take_events(user, now_ns);
+
+	(void)fd;
+	(void)events;
+	return n < 0 ? n : 0;
 }
 
 static void expire(struct probe *p, uint64_t now_ns)
@@ -308,9 +260,18 @@ static int on_timer(void *user, uint64_t now_ns)
 	struct probe_engine *e = user;
 
 	e->armed_ns = 0;
+	/* What has come before a deadline counts, however late we are. */
+	for (size_t most = e->due.n / BATCH + 1; most > 0 && take_events(e, now_ns) == BATCH;
+	     most--)
+		;
 	probe_batch_begin(e);
-	for (int i = 0; i < BATCH && e->n_heap && e->heap[0]->deadline_ns <= now_ns; i++)
-		expire(e->heap[0], now_ns);
+	for (int i = 0; i < BATCH; i++) {
+		struct heap_item *first = heap_first(&e->due);
+
+		if (!first || first->due_ns > now_ns)
+			break;
+		expire(heap_entry(first, struct probe, due), now_ns);
+	}
 	probe_batch_end(e);
 	return 0;
 }
@@ -343,12 +304,12 @@ void probe_engine_free(struct probe_engine *e)
 	if (!e)
 		return;
 	assert(!e->in_batch); /* not from within done */
-	while (e->n_heap)
-		probe_drop(e->heap[e->n_heap - 1]);
+	while (e->due.n)
+		probe_drop(heap_entry(e->due.items[e->due.n - 1], struct probe, due));
 	probe_curl_free(e->curl);
 	loop_source_free(e->timer);
 	loop_source_free(e->io);
 	fd_close_p(&e->epoll_fd);
-	free(e->heap);
+	heap_done(&e->due);
 	free(e);
 }

@@ -5,6 +5,8 @@
  */
 #include "probe_internal.h"
 
+#include "dl/dl.h"
+
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
@@ -172,7 +174,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
 		uint64_t now_ns = mono_now_ns();
 
 		h->header_ns = now_ns;
-		if (h->probe->deadline_ns > now_ns + PROBE_LISTEN_NS)
+		if (h->probe->due.due_ns > now_ns + PROBE_LISTEN_NS)
 			probe_set_deadline(h->probe, now_ns + PROBE_LISTEN_NS);
 	}
 	return len;
@@ -323,7 +325,7 @@ void probe_curl_free(struct probe_curl *c)
 	free(c);
 }
 
-/* curl and its TLS library cost about a megabyte, so they come with the first check that needs them. */
+/* curl and its TLS library cost some megabytes, so they come with the first check that needs them. */
 static int curl_start(struct probe_engine *e)
 {
 	struct probe_curl *c = calloc(1, sizeof(*c));
@@ -340,6 +342,8 @@ static int curl_start(struct probe_engine *e)
 				&c->io);
 	if (r == 0)
 		r = loop_add_timer(e->loop, LOOP_PRIO_PROBE, on_curl_timer, c, &c->timer);
+	if (r == 0)
+		r = dl_curl(NULL);
 	if (r == 0 && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		r = -ENOMEM;
 	if (r == 0) {

@@ -22,14 +22,13 @@ enum probe_phase {
 
 struct probe_http;
 
-/* Each live probe has a deadline, so it is in the engine's heap: that is also the list of all. */
+/* Each live probe has a deadline: the engine's heap is also the list of all. */
 struct probe {
 	struct probe_engine *engine;
 	enum probe_phase phase;
 	int fd; /* TCP; owned */
-	size_t heap_idx;
 	uint64_t start_ns;
-	uint64_t deadline_ns;
+	struct heap_item due; /* in probe_engine.due: its deadline */
 	probe_done_fn done; /* NULL once called */
 	void *user;
 	const struct api_health_check *check; /* borrowed until done */
@@ -56,9 +55,7 @@ struct probe_engine {
 	struct loop_source *timer;
 	uint64_t
 		armed_ns; /* what the timer is set to; 0: not. Never later than the first deadline */
-	struct probe **heap; /* by deadline */
-	size_t n_heap;
-	size_t cap_heap;
+	struct heap due; /* of all probes, by deadline */
 	bool in_batch;
 	struct probe *dead;
 	struct probe_curl *curl;
@@ -82,7 +79,8 @@ int probe_end_soon(struct probe *p, const struct probe_result *r);
 void probe_result_errno(struct probe_result *r, int err);
 
 int probe_tcp_start(struct probe *p);
-void probe_tcp_event(struct probe *p, uint64_t now_ns);
+/* events: of epoll. */
+void probe_tcp_event(struct probe *p, uint32_t events, uint64_t now_ns);
 void probe_tcp_timeout(struct probe *p, uint64_t now_ns);
 
 int probe_http_start(struct probe *p);

@@ -86,13 +86,13 @@ static void listen_to_server(struct probe *p, uint64_t now_ns)
 	}
 }
 
-static void on_connect_end(struct probe *p, uint64_t now_ns)
+static void on_connect_end(struct probe *p, uint32_t events, uint64_t now_ns)
 {
 	struct probe_result r = {.end = PROBE_OK, .latency_ns = mono_now_ns() - p->start_ns};
 	int err = 0;
 	socklen_t len = sizeof(err);
 
-	if (getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+	if ((events & EPOLLERR) && getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
 		err = errno;
 	if (err == 0 && met_itself(p))
 		err = ECONNREFUSED;
@@ -108,10 +108,12 @@ static void on_connect_end(struct probe *p, uint64_t now_ns)
 	listen_to_server(p, now_ns);
 }
 
-void probe_tcp_event(struct probe *p, uint64_t now_ns)
+void probe_tcp_event(struct probe *p, uint32_t events, uint64_t now_ns)
 {
 	if (p->phase == PROBE_CONNECTING)
-		on_connect_end(p, now_ns);
+		on_connect_end(p, events, now_ns);
+	else if (p->phase == PROBE_CLOSING && (events & EPOLLHUP))
+		probe_drop(p); /* both halves are closed: nothing is left to be polite about */
 	else
 		listen_to_server(p, now_ns);
 }

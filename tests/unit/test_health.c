@@ -153,9 +153,12 @@ static void test_first_probe_is_spread(void **state)
 	} rows[] = {
 		{2000 * MS, 0, 0},
 		{2000 * MS, UINT32_C(1) << 31, 250 * MS},
-		{2000 * MS, UINT32_MAX, 500 * MS - 1},
+		{2000 * MS, UINT32_MAX, 500 * MS},
 		{100 * MS, UINT32_C(1) << 31, 50 * MS},
-		{3600 * 1000 * MS, UINT32_MAX, 500 * MS - 1},
+		{3600 * 1000 * MS, UINT32_MAX, 500 * MS},
+		/* at the next of 32 instants, which are the same whenever it starts */
+		{2000 * MS, (UINT32_C(1) << 31) + 1, 250 * MS},
+		{2000 * MS, (UINT32_C(1) << 31) + 9, 250 * MS + 15625000},
 	};
 
 	(void)state;
@@ -179,6 +182,45 @@ static void test_first_probe_is_spread(void **state)
 	health_init(&h);
 	step(&h, &plain, (struct health_event){.type = HEALTH_EV_START});
 	assert_int_equal(h.next_ns, 1);
+}
+
+/* The first probes of all targets are close together; the second ones, and all after, are anywhere in a period. */
+static void test_second_probe_is_spread(void **state)
+{
+	static const struct {
+		uint64_t period_ns;
+		uint32_t phase;
+		uint64_t want_gap_ns;
+	} rows[] = {
+		{2000 * MS, 0, 2000 * MS},
+		{2000 * MS, UINT32_C(1) << 31, 750 * MS},
+		{2000 * MS, UINT32_MAX, 1500 * MS - 15625000},
+		{500 * MS, UINT32_C(1) << 31, 500 * MS},
+		{100 * MS, UINT32_MAX, 100 * MS},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct health_conf conf = plain;
+		struct health_event good = {.type = HEALTH_EV_RESULT, .now_ns = T0, .good = true};
+		struct health h;
+
+		conf.period_ns = rows[i].period_ns;
+		health_init(&h);
+		step(&h, &conf,
+		     (struct health_event){
+			     .type = HEALTH_EV_START, .now_ns = T0, .phase = rows[i].phase});
+		for (unsigned int k = 0; k < 3; k++) {
+			uint64_t due_ns = h.next_ns;
+
+			step(&h, &conf,
+			     (struct health_event){.type = HEALTH_EV_TIMER, .now_ns = due_ns});
+			good.now_ns = due_ns + MS;
+			step(&h, &conf, good);
+			assert_int_equal(h.next_ns - due_ns,
+					 k == 0 ? rows[i].want_gap_ns : conf.period_ns);
+		}
+	}
 }
 
 static void test_schedule_is_absolute(void **state)
@@ -381,6 +423,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_stories),
 		cmocka_unit_test(test_first_probe_is_spread),
+		cmocka_unit_test(test_second_probe_is_spread),
 		cmocka_unit_test(test_schedule_is_absolute),
 		cmocka_unit_test(test_probe_longer_than_period),
 		cmocka_unit_test(test_dead_within_threshold_periods),

@@ -1,6 +1,7 @@
 /* HTTP and HTTPS checks against servers on loopback that say exactly what a case needs. */
 #include <microhttpd.h>
 
+#include "dl/dl.h"
 #include "probe_harness.h"
 
 /* A key that guards nothing: self-signed for "vipd-test", made for this file. */
@@ -326,6 +327,7 @@ static void test_https_needs_no_known_certificate(void **state)
 
 	(void)state;
 	assert_int_equal(listen(fd, 16), 0);
+	assert_int_equal(dl_mhd(NULL), 0);
 
 	struct MHD_Daemon *d = MHD_start_daemon(
 		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS, 0, NULL, NULL, tls_handler, NULL,

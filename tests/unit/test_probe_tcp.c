@@ -326,6 +326,29 @@ static void test_many_at_once_each_tell_once(void **state)
 	hole_close(&hole);
 }
 
+/* Who looks too late still believes the server, which was in time. */
+static void test_late_ourselves(void **state)
+{
+	enum { N = 200 };
+	const struct timespec late = {.tv_nsec = 100 * 1000 * 1000};
+	struct server *s = server_new(AF_INET, serve_close, "");
+	struct rig *r = rig_new(API_CHECK_TCP, s->port);
+	int before;
+
+	(void)state;
+	r->check.timeout_ns = 50 * NS_PER_MS;
+	for (int i = 0; i < N; i++)
+		(void)rig_start(r, AF_INET);
+	(void)nanosleep(&late, NULL);
+	while (r->n_done < N) {
+		before = r->n_done;
+		rig_turn(r);
+		assert_true(r->n_done == before || r->result.end == PROBE_OK);
+	}
+	rig_free(r);
+	server_free(s);
+}
+
 static void test_names(void **state)
 {
 	static const char *const names[] = {"OK",        "L4Timeout", "L4Refused",  "L6TLS",
@@ -349,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_engine_may_go_with_probes_under_way),
 		cmocka_unit_test(test_done_may_cancel_and_start),
 		cmocka_unit_test(test_many_at_once_each_tell_once),
+		cmocka_unit_test(test_late_ourselves),
 		cmocka_unit_test(test_names),
 	};
 
