@@ -1,14 +1,19 @@
 /* control: start, stop, and the sources of the loop. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include "agent/control.h"
+#include "dl/dl.h"
 
 #define RING_VALUES 2048
+#define TELL_NS (500 * NS_PER_MS) /* for the API server to hear of it; not when that is not there */
+#define TELL_LOOK_NS (10 * NS_PER_MS)
+#define REST_NS (3 * NS_PER_S) /* what follows from a list has been done, and told, by then */
 #define STOP_NS (1800 * NS_PER_MS) /* the process is gone within 2 s of SIGTERM */
 
 static int make_dir(const char *path, mode_t mode, struct verr *reterr)
@@ -61,6 +66,8 @@ static int on_rtnl(void *user, int fd, uint32_t events, uint64_t now_ns)
 		c->facts_dirty |= CONTROL_FACTS_NEIGHS;
 		control_look(c, 0, 50 * NS_PER_MS);
 	}
+	if ((unsigned int)bits & (RTNL_CHANGED_LINK | RTNL_CHANGED_ROUTE | RTNL_CHANGED_LOST))
+		c->facts_dirty |= CONTROL_FACTS_ROUTES;
 	if ((unsigned int)bits & (RTNL_CHANGED_LINK | RTNL_CHANGED_LOST))
 		control_look(c, CONTROL_LOOK_RTNL, 2 * NS_PER_MS);
 	if ((unsigned int)bits & (RTNL_CHANGED_ADDR | RTNL_CHANGED_ROUTE))
@@ -92,6 +99,20 @@ static int on_save(void *user, uint64_t now_ns)
 	return 0;
 }
 
+static int on_rest(void *user, uint64_t now_ns)
+{
+	(void)user;
+	(void)now_ns;
+	dl_rest();
+	(void)malloc_trim(0);
+	return 0;
+}
+
+void control_rest(struct control *c)
+{
+	(void)loop_timer_set(c->rest, mono_now_ns() + REST_NS);
+}
+
 static int on_stop_late(void *user, uint64_t now_ns)
 {
 	struct control *c = user;
@@ -99,6 +120,20 @@ static int on_stop_late(void *user, uint64_t now_ns)
 	(void)now_ns;
 	loop_stop(c->loop, 0);
 	return 0;
+}
+
+void control_finish(struct control *c, uint64_t now_ns)
+{
+	bool all = control_report_leave(c, now_ns);
+
+	if (now_ns + TELL_NS < c->stop_by_ns && !c->is_telling) {
+		c->is_telling = true;
+		c->stop_by_ns = now_ns + TELL_NS;
+	}
+	if ((all && control_events_told(c)) || now_ns >= c->stop_by_ns)
+		loop_stop(c->loop, 0);
+	else
+		control_look(c, 0, TELL_LOOK_NS);
 }
 
 static int on_terminate(void *user, int signo, uint64_t now_ns)
@@ -111,7 +146,8 @@ static int on_terminate(void *user, int signo, uint64_t now_ns)
 	c->stopping = true;
 	log_info("Agent is stopping, handing over",
 		 KV_STR("signal", signo == SIGINT ? "SIGINT" : "SIGTERM"));
-	(void)loop_timer_set(c->stopper, now_ns + STOP_NS);
+	c->stop_by_ns = now_ns + STOP_NS;
+	(void)loop_timer_set(c->stopper, c->stop_by_ns);
 	if (!ring_push(c->to_election, &cmd))
 		loop_stop(c->loop, 0);
 	return 0;
@@ -148,7 +184,8 @@ static int start_loop(struct control *c, struct verr *reterr)
 	loop_on_failure(c->loop, on_failure, c);
 	if ((r = loop_add_timer(c->loop, LOOP_PRIO_NORMAL, control_turn, c, &c->turn)) < 0 ||
 	    (r = loop_add_timer(c->loop, LOOP_PRIO_OUTWARD, on_save, c, &c->saver)) < 0 ||
-	    (r = loop_add_timer(c->loop, LOOP_PRIO_NORMAL, on_stop_late, c, &c->stopper)) < 0 ||
+	    (r = loop_add_timer(c->loop, LOOP_PRIO_OUTWARD, on_rest, c, &c->rest)) < 0 ||
+	    (r = loop_add_timer(c->loop, LOOP_PRIO_SIGNAL, on_stop_late, c, &c->stopper)) < 0 ||
 	    (r = loop_add_signal(c->loop, SIGTERM, on_terminate, c, &c->sources[0])) < 0 ||
 	    (r = loop_add_signal(c->loop, SIGINT, on_terminate, c, &c->sources[1])) < 0 ||
 	    (r = loop_add_signal(c->loop, SIGHUP, on_hangup, c, &c->sources[2])) < 0)
@@ -178,7 +215,7 @@ static int start_kernel(struct control *c, struct verr *reterr)
 		if (r < 0)
 			return r;
 	}
-	r = control_facts_links(c, reterr);
+	r = control_facts_links(c, true, reterr);
 	return r < 0 ? r : 0;
 }
 
@@ -299,6 +336,8 @@ static int start(struct control *c, struct verr *reterr)
 	if (r == 0)
 		r = control_resend_start(c, reterr);
 	if (r == 0)
+		r = control_reset_start(c, reterr);
+	if (r == 0)
 		r = start_outward(c, reterr);
 	if (r == 0)
 		r = start_objects(c, reterr);
@@ -313,7 +352,7 @@ static int start(struct control *c, struct verr *reterr)
 /* Switchover has removed them already, unless it was stuck: nobody must find them here afterwards. */
 static void drop_addresses(struct control *c)
 {
-	if (!c->rtnl || control_facts_links(c, NULL) < 0)
+	if (!c->rtnl || control_facts_links(c, true, NULL) < 0)
 		return;
 	for (size_t i = 0; i < c->n_links; i++) {
 		for (size_t a = 0; a < c->links[i].n_addrs; a++) {
@@ -349,6 +388,7 @@ static void stop(struct control *c)
 	control_report_done(c);
 	control_source_done(c);
 	control_resend_done(c);
+	reset_free(c->reset);
 	control_arp_done(c);
 	control_roles_done(c);
 	control_health_done(c);
@@ -361,6 +401,7 @@ static void stop(struct control *c)
 		loop_source_free(c->sources[i]);
 	loop_source_free(c->turn);
 	loop_source_free(c->saver);
+	loop_source_free(c->rest);
 	loop_source_free(c->stopper);
 	ring_free(c->to_election);
 	ring_free(c->from_election);

@@ -18,6 +18,7 @@
  *	control_report_node.c	and that of this node
  *	control_events.c	Events
  *	control_resend.c	whose connections are told to the others
+ *	control_reset.c		the clients of dead real servers
  *	control_http.c		/livez and /readyz
  *	control_metrics.c	/metrics
  *	control_settings.c	IPVS settings and former values in the state directory
@@ -32,6 +33,7 @@
 #include "agent/agent.h"
 #include "agent/election.h"
 #include "agent/resend.h"
+#include "agent/reset.h"
 #include "agent/ring.h"
 #include "agent/switchover.h"
 #include "api/api.h"
@@ -112,6 +114,7 @@ struct control_told {
 	uint64_t claimed_ns, claiming_ns, multiple_ns, telling_multiple_ns;
 	uint64_t
 		heard_ns; /* since when the status says that another node is active too; 0: it does not */
+	bool is_left; /* the last words of an agent that ends are out, or none are due */
 };
 
 struct control_vip {
@@ -160,7 +163,7 @@ struct control_target {
 	struct probe_result last;
 	uint64_t results[PROBE_END_N];
 	uint64_t last_ns; /* 0: no result yet */
-	struct loop_source *timer;
+	struct heap_item due; /* in control.due_targets, while a check is due some time */
 	bool used; /* mark of the present plan */
 };
 
@@ -199,6 +202,7 @@ struct control {
 	struct control_ping election_ping, switchover_ping; /* of /livez */
 	struct http_server *http, *http_metrics; /* one, or metrics by themselves */
 	struct resend *resend;
+	struct reset *reset;
 	struct control_arp *arps; /* one socket for each interface with a VIP */
 	struct loop_source *arp_timer;
 	struct control_place *places; /* addresses of the VIPs that run, sorted */
@@ -249,6 +253,10 @@ struct control {
 
 	struct control_target **targets; /* sorted as plan_targets sorts */
 	size_t n_targets;
+	struct heap due_targets; /* room for all of them */
+	struct loop_source *checks; /* timer: never later than the first of due_targets */
+	uint64_t checks_ns; /* what it is set to; 0: not */
+	bool in_checks; /* it is set once they have all begun */
 
 	/* when to do what */
 	struct loop_source *turn; /* timer: plan (dirty) and reconcile */
@@ -258,13 +266,16 @@ struct control {
 	uint64_t turn_ns; /* when `turn` is due; 0: not armed */
 	uint64_t reconcile_ns; /* next look at all that the kernel has */
 	bool ready; /* synced once, kernel programmed */
+	bool planned_in_quiet; /* before quiet_until_ns, and not applied yet */
+	bool kernel_refuses; /* the last look at the kernel left something that is not as it should be */
 	uint64_t
 		quiet_until_ns; /* destinations taken out for their clients' sake: do not put back before */
-	struct loop_source *saver;
+	struct loop_source *saver, *rest;
 	struct loop_source *stopper;
 	struct loop_source
 		*sources[7]; /* signals, the rings from the other threads, kernel events */
-	bool stopping, stopped;
+	bool stopping, stopped, is_telling;
+	uint64_t stop_by_ns; /* then it ends, whatever is still to be told */
 
 	/* dump of the last reconcile, for status */
 	struct plan_service *have_services;
@@ -308,7 +319,7 @@ int control_own(struct control *c, const struct addr *a);
 bool control_owns(const struct control *c, const struct addr *a);
 
 /* control_facts.c: 1 if something changed that the plan depends on, 0 if not, -errno */
-int control_facts_links(struct control *c, struct verr *reterr);
+int control_facts_links(struct control *c, bool routes, struct verr *reterr);
 int control_facts_neighs(struct control *c, struct verr *reterr);
 void control_facts_get(const struct control *c, struct plan_facts *ret);
 void control_facts_done(struct control *c);
@@ -319,16 +330,18 @@ const char *control_node_of(const struct control *c, const struct plan_vip *v,
 
 /* control_apply.c */
 #define CONTROL_FACTS_NEIGHS 2u
+#define CONTROL_FACTS_ROUTES 4u /* the default routes */
 #define CONTROL_LOOK_IPVS 1u
 #define CONTROL_LOOK_IPVS_MORE 2u /* time-outs and synchronisation daemons */
 #define CONTROL_LOOK_NFT 4u
-#define CONTROL_LOOK_RTNL 8u
-#define CONTROL_LOOK_ALL 15u
+#define CONTROL_LOOK_LINKS 8u /* settings of devices */
+#define CONTROL_LOOK_ROUTES 16u
+#define CONTROL_LOOK_RTNL (CONTROL_LOOK_LINKS | CONTROL_LOOK_ROUTES)
+#define CONTROL_LOOK_ALL 31u
 void control_changed(struct control *c); /* plan anew soon */
+void control_rest(struct control *c); /* gives back, soon, the memory that only a beginning needs */
 /* Look at these parts of the kernel's state, at the latest in_ns from now. */
 void control_look(struct control *c, unsigned int what, uint64_t in_ns);
-void control_reset_clients(struct control *c, const struct addr *server,
-			   const struct api_health_check *check, uint64_t now_ns);
 void control_repaired(struct control *c, enum control_repair kind, uint64_t now_ns);
 const char *control_repair_name(enum control_repair kind);
 /* control_plan.c */
@@ -397,8 +410,21 @@ int control_http_start(struct control *c, struct verr *reterr);
 int control_resend_start(struct control *c, struct verr *reterr);
 void control_resend_update(struct control *c, uint64_t now_ns);
 void control_resend_done(struct control *c);
+/* The VIP of an address that runs here; NULL: none. Borrowed. */
+const struct control_vip *control_vip_at(const struct control *c, const struct addr *address);
+
+/* control_reset.c */
+int control_reset_start(struct control *c, struct verr *reterr);
+void control_reset_update(struct control *c, uint8_t sync_id, const char *ifname, unsigned int mtu);
+/* server does not answer this check any more, and its node neither: its clients are to be reset. */
+void control_reset(struct control *c, const struct addr *server,
+		   const struct api_health_check *check, uint64_t now_ns);
+/* A real server has failed its checks: flows of UDP that were translated to it are to find another one. */
+void control_reset_flows(struct control *c, uint64_t now_ns);
 
 /* control_conditions.c */
+#define CONTROL_KERNEL_REFUSES \
+	"KernelRefused" /* Degraded, whatever else is: nothing here can be relied on */
 struct control_conditions { /* not to be moved: its texts are inside */
 	struct api_condition items[API_CONDITION_N];
 	size_t n_healthy, n_servers; /* real servers; healthy on every port */
@@ -428,6 +454,11 @@ void control_report_changed(struct control *c); /* there may be something to tel
 void control_report_at(struct control *c, uint64_t when_ns);
 /* After an answer with this HTTP status (0: none): when the next write may be, which it returns. */
 uint64_t control_pace_result(struct control_pace *pace, int status, uint64_t now_ns);
+/*
+ * Of an agent that ends: its name goes where nobody is left to write another one. To be called again until it
+ * returns true: everything is told.
+ */
+bool control_report_leave(struct control *c, uint64_t now_ns);
 void control_report_forget(struct control_vip *v); /* its answer would find nobody */
 void control_report_done(struct control *c);
 /* control_report_node.c: when to look again; 0: when something changes */
@@ -436,7 +467,9 @@ void control_report_node_done(struct control *c);
 
 /* control_events.c: nothing is told without control_events_start */
 int control_events_start(struct control *c, struct kube *kube, struct verr *reterr);
+bool control_events_told(const struct control *c); /* none is waiting */
 void control_events_done(struct control *c);
+void control_finish(struct control *c, uint64_t now_ns); /* once stopped; control.c */
 /* After a role change from `before`; active: the name of the node that is, or NULL. */
 void control_event_role(struct control *c, const struct control_vip *v, enum vrrp_state before,
 			const char *active);

@@ -44,10 +44,10 @@ static void have_done(struct control *c, struct have *h)
 	}
 	if (h->looked & CONTROL_LOOK_NFT)
 		free(h->k.elems);
-	if (h->looked & CONTROL_LOOK_RTNL) {
+	if (h->looked & CONTROL_LOOK_ROUTES)
 		free(h->k.routes);
+	if (h->looked & CONTROL_LOOK_LINKS)
 		free(h->k.links);
-	}
 }
 
 static int have_ipvs(struct control *c, struct have *h, struct verr *reterr)
@@ -74,13 +74,19 @@ static int have_ipvs(struct control *c, struct have *h, struct verr *reterr)
 	return r;
 }
 
-static int have_rtnl(struct control *c, struct have *h, struct verr *reterr)
+static int have_routes(struct control *c, struct have *h, struct verr *reterr)
 {
 	int r = rtnl_routes(c->rtnl, &h->k.routes, &h->k.n_routes, reterr);
 
-	if (r < 0)
-		return r;
-	h->looked |= CONTROL_LOOK_RTNL;
+	if (r == 0)
+		h->looked |= CONTROL_LOOK_ROUTES;
+	return r;
+}
+
+/* They were read with the facts. */
+static int have_links(struct control *c, struct have *h, struct verr *reterr)
+{
+	h->looked |= CONTROL_LOOK_LINKS;
 	h->k.links = calloc(c->n_links + 1, sizeof(*h->k.links));
 	h->k.n_links = 0;
 	if (!h->k.links)
@@ -101,8 +107,10 @@ static int have_get(struct control *c, struct have *h, bool *ret_rules, struct v
 	h->k = c->want;
 	if (c->look & CONTROL_LOOK_IPVS)
 		r = have_ipvs(c, h, reterr);
-	if (r == 0 && c->look & CONTROL_LOOK_RTNL)
-		r = have_rtnl(c, h, reterr);
+	if (r == 0 && c->look & CONTROL_LOOK_ROUTES)
+		r = have_routes(c, h, reterr);
+	if (r == 0 && c->look & CONTROL_LOOK_LINKS)
+		r = have_links(c, h, reterr);
 	if (r == 0 && c->look & CONTROL_LOOK_NFT) {
 		r = nft_ensure(c->nft, c->want.mark4, c->want.mark6, ret_rules, reterr);
 		if (r == 0)
@@ -206,37 +214,6 @@ static int apply_sync(struct control *c, const struct plan_op *op, struct verr *
 }
 
 /* One operation that is neither an element nor a service or destination. */
-/*
- * The node behind `server` is away, and the kernel expires connections of a destination that is deleted:
- * taking it out for a moment resets its clients, who would hang otherwise. The next turn puts it back
- * (with weight 1, then 0, so that mh keeps its table).
- */
-void control_reset_clients(struct control *c, const struct addr *server,
-			   const struct api_health_check *check, uint64_t now_ns)
-{
-	for (size_t i = 0; c->ipvs && c->plan && i < c->plan->n_vips; i++) {
-		const struct api_vip *vip = c->plan->vips[i].vip;
-
-		for (size_t p = 0; p < vip->n_ports; p++) {
-			if (!api_check_eq(&vip->ports[p].check, check))
-				continue;
-			for (size_t a = 0; a < vip->n_addresses; a++) {
-				const struct plan_op op = {
-					.type = PLAN_OP_DEST_DEL,
-					.service = {.family = vip->addresses[a].family,
-						    .protocol = (uint8_t)vip->ports[p].protocol,
-						    .addr = vip->addresses[a],
-						    .port = vip->ports[p].port},
-					.dest = {.addr = *server, .port = vip->ports[p].port},
-				};
-
-				(void)ipvs_apply(c->ipvs, &op, NULL);
-			}
-		}
-	}
-	c->quiet_until_ns = now_ns + 100 * NS_PER_MS;
-}
-
 static int apply_single(struct control *c, const struct plan_op *op, struct verr *reterr)
 {
 	struct ipvs_timeouts t = {.tcp_s = op->tcp_timeout_s};
@@ -409,7 +386,8 @@ static bool facts_update(struct control *c, uint64_t now_ns)
 {
 	struct verr err = {0};
 	bool neighs = c->facts_dirty & CONTROL_FACTS_NEIGHS;
-	int links = control_facts_links(c, &err);
+	bool routes = c->facts_dirty & CONTROL_FACTS_ROUTES || now_ns >= c->reconcile_ns;
+	int links = control_facts_links(c, routes, &err);
 	int n = 0;
 
 	if (links < 0)
@@ -419,7 +397,7 @@ static bool facts_update(struct control *c, uint64_t now_ns)
 		if (n < 0)
 			failed(c, "neighbours", &err);
 	}
-	c->facts_dirty = 0;
+	c->facts_dirty = links < 0 ? CONTROL_FACTS_ROUTES : 0;
 	return links > 0 || n > 0;
 }
 
@@ -427,12 +405,15 @@ int control_turn(void *user, uint64_t now_ns)
 {
 	struct control *c = user;
 	struct verr err = {0};
-	bool planned = false, good = true, dirty;
+	bool planned = false, dirty;
 
 	c->turn_ns = 0;
 	control_roles_drain(c, now_ns);
-	if (c->stopping)
+	if (c->stopping) {
+		if (c->stopped)
+			control_finish(c, now_ns);
 		return 0;
+	}
 	if (facts_update(c, now_ns))
 		c->dirty = true;
 	if (now_ns >= c->reconcile_ns) {
@@ -454,11 +435,20 @@ int control_turn(void *user, uint64_t now_ns)
 		}
 	}
 	if (now_ns < c->quiet_until_ns) {
+		/* the roles of this plan are still to come, and what it changes is nobody else's doing */
+		c->dirty |= dirty;
+		c->planned_in_quiet |= planned;
 		control_look(c, CONTROL_LOOK_ALL, c->quiet_until_ns - now_ns);
 		return 0;
 	}
+	planned |= c->planned_in_quiet;
+	c->planned_in_quiet = false;
 	if (c->has_want && c->look) {
-		good = reconcile(c, planned, now_ns);
+		bool refuses = !reconcile(c, planned, now_ns);
+
+		if (refuses != c->kernel_refuses)
+			control_report_changed(c);
+		c->kernel_refuses = refuses;
 		c->look = 0;
 		control_settings_update(c);
 	}
@@ -470,14 +460,14 @@ int control_turn(void *user, uint64_t now_ns)
 		control_arp_update(c, now_ns);
 		control_report_changed(c);
 	}
-	c->ready = c->has_want && good && c->synced;
+	c->ready = c->has_want && !c->kernel_refuses && c->synced;
 	if (c->objects_changed)
 		(void)loop_timer_set(c->saver, now_ns + 200 * NS_PER_MS);
 	uint64_t cost_ns = mono_now_ns() - now_ns;
 
 	/* looking costs at most some per cent of a core, however many services there are */
-	control_look(c, CONTROL_LOOK_IPVS | CONTROL_LOOK_RTNL,
-		     good ? LOOK_NS + (planned ? 0 : 20 * cost_ns) : RETRY_NS);
+	control_look(c, CONTROL_LOOK_IPVS | CONTROL_LOOK_LINKS,
+		     c->kernel_refuses ? RETRY_NS : LOOK_NS + (planned ? 0 : 20 * cost_ns));
 	return 0;
 }
 

@@ -86,22 +86,27 @@ void control_conditions_get(const struct control *c, const struct control_vip *v
 		return;
 	}
 	if (pv->rejected != PLAN_OK) /* the version before runs on */
-		set(ret, API_ACCEPTED, false, plan_reason_name(pv->rejected), pv->message);
+		set(ret, API_ACCEPTED, false, plan_reason_name(pv->rejected), pv->rejection);
 	else
-		set(ret, API_ACCEPTED, true, "Accepted", "");
+		set(ret, API_ACCEPTED, true, "Accepted", "the object is in force as it is");
 	ret->n_healthy = count_healthy(c, pv);
 	health_counts(c, pv, &dead, &unhealthy, ret->health, sizeof(ret->health));
 	if (!active)
 		set(ret, API_READY, false, "NoActiveNode", "no node is known to be active");
 	else
 		set(ret, API_READY, dead == 0, dead ? "NoHealthyRealServer" : "Serving",
-		    dead ? ret->health : "");
-	if (pv->degraded != PLAN_OK)
+		    dead ? ret->health
+			 : "a node is active, and every port has a healthy real server");
+	if (c->kernel_refuses)
+		set(ret, API_DEGRADED, true, CONTROL_KERNEL_REFUSES, c->last_apply_error);
+	else if (pv->degraded != PLAN_OK)
 		set(ret, API_DEGRADED, true, plan_reason_name(pv->degraded), pv->message);
 	else
 		set(ret, API_DEGRADED, unhealthy > 0,
-		    unhealthy ? "RealServerUnhealthy" : "AllHealthy", ret->health);
+		    unhealthy ? "RealServerUnhealthy" : "AllHealthy",
+		    unhealthy ? ret->health : "every real server is healthy");
 	bool strange = control_strangers_text(v, now_ns, ret->strangers, sizeof(ret->strangers));
 
-	set(ret, API_CONFLICTED, strange, strange ? "Stranger" : "NoConflict", ret->strangers);
+	set(ret, API_CONFLICTED, strange, strange ? "Stranger" : "NoConflict",
+	    strange ? ret->strangers : "nobody else uses the address or the virtual router ID");
 }

@@ -12,6 +12,11 @@ int control_events_start(struct control *c, struct kube *kube, struct verr *rete
 	return kube_events_new(kube, "vipd.io/agent", instance, &c->events, reterr);
 }
 
+bool control_events_told(const struct control *c)
+{
+	return !c->events || kube_events_idle(c->events);
+}
+
 void control_events_done(struct control *c)
 {
 	kube_events_free(c->events);

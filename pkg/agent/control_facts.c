@@ -36,14 +36,14 @@ static bool link_same(const struct control *c, const struct plan_link *a, const 
 	}
 }
 
-int control_facts_links(struct control *c, struct verr *reterr)
+int control_facts_links(struct control *c, bool routes, struct verr *reterr)
 {
 	struct plan_link *links = NULL;
 	size_t n = 0;
 	unsigned int default4 = c->default4, default6 = c->default6;
 	int r = rtnl_links(c->rtnl, &links, &n, reterr);
 
-	if (r == 0)
+	if (r == 0 && routes)
 		r = rtnl_default_links(c->rtnl, &default4, &default6, reterr);
 	if (r < 0) {
 		rtnl_links_free(links, n);

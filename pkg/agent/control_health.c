@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "agent/control.h"
+#include "dl/dl.h"
+
+#define CHECKS_PER_TURN 64
 
 static uint32_t phase_of(const struct addr *a, uint16_t port)
 {
@@ -27,9 +30,9 @@ static struct health_conf conf_of(const struct api_health_check *check)
 
 /*
  * A suspect has been silent for a whole master-down interval already. Its first probe is short, so that the
- * clients of a dead node are reset within a second of the takeover (where they can be).
+ * clients of a dead node are reset within a second of the takeover.
  */
-#define SUSPECT_TIMEOUT_NS (800 * NS_PER_MS)
+#define SUSPECT_TIMEOUT_NS (500 * NS_PER_MS)
 
 static const struct api_health_check *check_of(struct control_target *t)
 {
@@ -39,6 +42,17 @@ static const struct api_health_check *check_of(struct control_target *t)
 	t->quick = *t->check;
 	t->quick.timeout_ns = SUSPECT_TIMEOUT_NS;
 	return &t->quick;
+}
+
+/* The timer only ever moves to an earlier time; one that comes for nothing sets it anew. */
+static void arm(struct control *c)
+{
+	const struct heap_item *first = heap_first(&c->due_targets);
+
+	if (!first || c->in_checks || (c->checks_ns && c->checks_ns <= first->due_ns))
+		return;
+	/* Cannot fail for a timer that exists; if it ever did, the next change tries again. */
+	c->checks_ns = loop_timer_set(c->checks, first->due_ns) < 0 ? 0 : first->due_ns;
 }
 
 static void on_done(void *user, const struct probe_result *result, uint64_t now_ns);
@@ -61,8 +75,10 @@ static void step(struct control_target *t, const struct health_event *ev)
 							    : t->last.detail));
 		control_changed(c);
 	}
-	if (out.went_gone && c->expire_nodest)
-		control_reset_clients(c, &t->address, t->check, ev->now_ns);
+	if (out.went_gone)
+		control_reset(c, &t->address, t->check, ev->now_ns);
+	else if (out.changed && t->health.verdict == HEALTH_UNHEALTHY)
+		control_reset_flows(c, ev->now_ns);
 	if (out.probe) {
 		probe_cancel(t->probe);
 		t->probe = NULL;
@@ -75,7 +91,11 @@ static void step(struct control_target *t, const struct health_event *ev)
 			return;
 		}
 	}
-	(void)loop_timer_set(t->timer, t->health.next_ns);
+	if (t->health.next_ns)
+		heap_set(&c->due_targets, &t->due, t->health.next_ns);
+	else
+		heap_remove(&c->due_targets, &t->due);
+	arm(c);
 }
 
 static void on_done(void *user, const struct probe_result *result, uint64_t now_ns)
@@ -96,18 +116,30 @@ static void on_done(void *user, const struct probe_result *result, uint64_t now_
 	step(t, &ev);
 }
 
+/* All that are due: a thousand checks a second do not wake the machine a thousand times. */
 static int on_timer(void *user, uint64_t now_ns)
 {
 	const struct health_event ev = {.type = HEALTH_EV_TIMER, .now_ns = now_ns};
+	struct control *c = user;
 
-	step(user, &ev);
+	c->checks_ns = 0;
+	c->in_checks = true;
+	for (int i = 0; i < CHECKS_PER_TURN; i++) {
+		struct heap_item *first = heap_first(&c->due_targets);
+
+		if (!first || first->due_ns > now_ns)
+			break;
+		step(heap_entry(first, struct control_target, due), &ev);
+	}
+	c->in_checks = false;
+	arm(c);
 	return 0;
 }
 
 static void target_free(struct control_target *t)
 {
 	probe_cancel(t->probe);
-	loop_source_free(t->timer);
+	heap_remove(&t->c->due_targets, &t->due);
 	control_object_unref(t->object);
 	free(t);
 }
@@ -175,8 +207,9 @@ static struct control_target *target_new(struct control *c, const struct plan_ta
 {
 	struct control_target *t = calloc(1, sizeof(*t));
 	struct control_object *o = object_of(c, pt->check);
+	struct verr err = {0};
 
-	if (!t || !o || loop_add_timer(c->loop, LOOP_PRIO_PROBE, on_timer, t, &t->timer) < 0) {
+	if (!t || !o) {
 		free(t);
 		return NULL;
 	}
@@ -184,6 +217,9 @@ static struct control_target *target_new(struct control *c, const struct plan_ta
 	t->address = pt->address;
 	t->object = control_object_ref(o);
 	t->check = pt->check;
+	/* the probes will fail without a word */
+	if (pt->check->kind != API_CHECK_TCP && dl_curl(&err) < 0)
+		log_error("Checks over HTTP are not possible", KV_STR("err", err.msg));
 	health_init(&t->health);
 	const struct health_event ev = {
 		.type = HEALTH_EV_START,
@@ -202,12 +238,16 @@ int control_health_update(struct control *c, uint64_t now_ns)
 	size_t n = 0, n_next = 0;
 	int r = plan_targets(c->plan, &want, &n);
 
+	if (r == 0 && !c->checks)
+		r = loop_add_timer(c->loop, LOOP_PRIO_CHECK, on_timer, c, &c->checks);
 	if (r < 0)
 		return r;
 	struct control_target **next = calloc(n + 1, sizeof(*next));
 
-	if (!next)
+	if (!next || heap_reserve(&c->due_targets, c->n_targets + n) < 0) {
+		free(next);
 		return -ENOMEM;
+	}
 	for (size_t i = 0; i < c->n_targets; i++)
 		c->targets[i]->used = false;
 	for (size_t i = 0; i < n; i++) {
@@ -249,4 +289,6 @@ void control_health_done(struct control *c)
 	free(c->targets);
 	c->targets = NULL;
 	c->n_targets = 0;
+	loop_source_free_p(&c->checks);
+	heap_done(&c->due_targets);
 }

@@ -343,6 +343,7 @@ void control_sink(void *user, const struct object_event *ev)
 		break;
 	case OBJECT_SYNCED:
 		c->synced = true;
+		control_rest(c);
 		break;
 	case OBJECT_BAD:
 	case OBJECT_GOOD:

@@ -246,7 +246,7 @@ int control_records(void *user, int fd, uint32_t events, uint64_t now_ns)
 	if (c->dirty)
 		control_changed(c);
 	if (c->stopped && c->stopping)
-		loop_stop(c->loop, 0);
+		control_finish(c, now_ns);
 	return 0;
 }
 

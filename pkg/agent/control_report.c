@@ -282,7 +282,8 @@ static int on_time(void *user, uint64_t now_ns)
 	c->report->due_ns = 0;
 	if (c->stopping)
 		return 0;
-	if (!c->ready || now_ns - c->started_ns < START_NS || !control_source_current(c)) {
+	/* that the kernel refuses is to be read there, too */
+	if (!c->has_want || now_ns - c->started_ns < START_NS || !control_source_current(c)) {
 		control_report_at(c, now_ns + NS_PER_S);
 		return 0;
 	}
@@ -305,6 +306,53 @@ static int on_time(void *user, uint64_t now_ns)
 	c->report->nodes = NULL;
 	control_report_at(c, next_ns);
 	return 0;
+}
+
+/* Another node's agent would put its own name there: then this one must not be in the way. */
+static bool is_last(const struct control *c, const struct plan_vip *pv)
+{
+	return c->uninstalled || !pv->others_ready;
+}
+
+static void leave(struct control *c, struct control_vip *v, const struct plan_vip *pv,
+		  uint64_t now_ns)
+{
+	const struct control_object *o = control_object_find(c, "VirtualIP", v->name);
+	json_t *before = o ? json_object_get(o->raw, "status") : NULL;
+	const char *named = json_string_value(json_object_get(before, "activeNode"));
+
+	v->told.is_left = true;
+	if (!named || strcmp(named, c->conf->node_name) != 0 || o->stale || !is_last(c, pv))
+		return;
+	/* election is over, whether its last record has been seen or not */
+	v->state = VRRP_INIT;
+	v->active = (struct addr){0};
+	json_auto_t *after = whole_status(c, v, pv, o->vip, before, false, now_ns);
+	json_auto_t *patch = after ? api_merge_patch(before, after) : NULL;
+
+	if (patch)
+		send_patch(c, v, text_at(o->raw, "metadata", "resourceVersion"), patch, now_ns);
+}
+
+bool control_report_leave(struct control *c, uint64_t now_ns)
+{
+	bool all = true;
+
+	if (!c->report || !control_source_current(c))
+		return true;
+	for (size_t i = 0; c->plan && i < c->plan->n_vips; i++) {
+		const struct plan_vip *pv = &c->plan->vips[i];
+		struct control_vip *v = control_vip_by_name(c, pv->vip->name);
+
+		if (!v || v->told.is_left)
+			continue;
+		/* what is under way would make the next one fail */
+		if (v->told.call || c->report->n_under_way >= UNDER_WAY_MAX)
+			all = false;
+		else
+			leave(c, v, pv, now_ns);
+	}
+	return all && c->report->n_under_way == 0;
 }
 
 int control_report_start(struct control *c, struct kube *kube, struct verr *reterr)

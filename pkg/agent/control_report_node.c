@@ -176,15 +176,20 @@ static void describe(struct control *c, struct control_vip *v, const struct plan
 		.role = control_role_name(v, pv),
 		.is_active = run && v->state == VRRP_ACTIVE,
 	};
-	if (pv->refused != PLAN_OK)
-		n->reason = plan_reason_name(pv->refused);
-	else if (pv->rejected != PLAN_OK)
-		n->reason = plan_reason_name(pv->rejected);
-	else if (pv->fault != PLAN_OK)
-		n->reason = plan_reason_name(pv->fault);
-	else if (pv->degraded != PLAN_OK)
-		n->reason = plan_reason_name(pv->degraded);
 	n->message = pv->message;
+	if (pv->refused != PLAN_OK) {
+		n->reason = plan_reason_name(pv->refused);
+	} else if (pv->rejected != PLAN_OK) {
+		n->reason = plan_reason_name(pv->rejected);
+		n->message = pv->rejection;
+	} else if (pv->fault != PLAN_OK) {
+		n->reason = plan_reason_name(pv->fault);
+	} else if (c->kernel_refuses) {
+		n->reason = CONTROL_KERNEL_REFUSES;
+		n->message = c->last_apply_error;
+	} else if (pv->degraded != PLAN_OK) {
+		n->reason = plan_reason_name(pv->degraded);
+	}
 	if (!run)
 		return;
 	control_conditions_get(c, v, pv, mono_now_ns(), &all);

@@ -15,22 +15,26 @@ static int place_order(const void *a, const void *b)
 	return addr_cmp(&x->addr, &y->addr);
 }
 
+const struct control_vip *control_vip_at(const struct control *c, const struct addr *address)
+{
+	const struct control_place key = {.addr = *address};
+	const struct control_place *p = NULL;
+
+	if (c->n_places)
+		p = bsearch(&key, c->places, c->n_places, sizeof(*c->places), place_order);
+	return p ? control_vip_by_id(c, p->id) : NULL;
+}
+
 static enum resend_role role_of(const void *user, const struct addr *vip, uint8_t protocol,
 				uint16_t port)
 {
-	const struct control *c = user;
-	const struct control_place key = {.addr = *vip};
-	const struct control_place *p = NULL;
-	const struct control_vip *v;
+	const struct control_vip *v = control_vip_at(user, vip);
 
 	(void)protocol;
 	(void)port;
-	if (c->n_places)
-		p = bsearch(&key, c->places, c->n_places, sizeof(*c->places), place_order);
-	if (!p)
+	if (!v)
 		return RESEND_FOREIGN;
-	v = control_vip_by_id(c, p->id);
-	return v && v->switch_active ? RESEND_ACTIVE : RESEND_STANDBY;
+	return v->switch_active ? RESEND_ACTIVE : RESEND_STANDBY;
 }
 
 static int places_update(struct control *c)
@@ -69,7 +73,7 @@ void control_resend_update(struct control *c, uint64_t now_ns)
 	struct resend_conf conf = {.sync_id = c->sync_id};
 	bool up = false;
 
-	if (!c->resend || places_update(c) < 0)
+	if (places_update(c) < 0 || !c->resend)
 		return;
 	snprintf(conf.ifname, sizeof(conf.ifname), "%s", c->plan->sync_ifname);
 	for (size_t i = 0; i < c->n_links; i++) {
@@ -90,6 +94,7 @@ void control_resend_update(struct control *c, uint64_t now_ns)
 		resend_hold(c->resend, now_ns + RESEND_HOLD_NS);
 	c->sync_up = up;
 	resend_reconf(c->resend, &conf);
+	control_reset_update(c, conf.sync_id, conf.ifname, conf.mtu);
 }
 
 int control_resend_start(struct control *c, struct verr *reterr)

@@ -261,12 +261,12 @@ static void tell_reasons(struct control *c, struct control_vip *v, const struct 
 	}
 	if (v->told_rejected != pv->rejected) {
 		v->told_rejected = pv->rejected;
-		control_event_reason(c, v, pv->rejected, pv->message);
+		control_event_reason(c, v, pv->rejected, pv->rejection);
 		if (pv->rejected != PLAN_OK)
 			log_error("VirtualIP change was refused: the version before runs on",
 				  KV_STR("virtualIP", v->name),
 				  KV_STR("reason", plan_reason_name(pv->rejected)),
-				  KV_STR("message", pv->message));
+				  KV_STR("message", pv->rejection));
 	}
 	if (v->told_degraded != pv->degraded) {
 		v->told_degraded = pv->degraded;

@@ -378,8 +378,10 @@ static json_t *vip_json(const struct control *c, const struct control_vip *v,
 		set_text(o, "reason", plan_reason_name(pv->fault));
 	else if (v->why != VRRP_WHY_NONE)
 		set_text(o, "reason", vrrp_why_name(v->why));
-	if (pv->message[0])
-		set_text(o, "message", pv->message);
+	const char *message = pv->rejected != PLAN_OK ? pv->rejection : pv->message;
+
+	if (message[0])
+		set_text(o, "message", message);
 	set_since(o, "since", v->since_ns, now_ns);
 	if (run)
 		router_json(o, c, v, pv, now_ns);

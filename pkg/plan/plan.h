@@ -115,9 +115,11 @@ struct plan_vip {
 	enum plan_reason refused; /* PLAN_OK: run (as router or as real server only) */
 	enum plan_reason fault; /* PLAN_NO_LINK_LOCAL, PLAN_LINK_DOWN or PLAN_OK */
 	enum plan_reason degraded; /* PLAN_OK, NO_IPVS, else NOT_ON_LINK, else STRICT_RP_FILTER */
-	/* for people: of the refusal or rejection, else the fault, else what is degraded; names the field or
-	 * thing, its value and the cure, with a free number where one is needed */
+	/* for people: of the refusal, else the fault, else what is degraded; names the field or thing, its value
+	 * and the cure, with a free number where one is needed */
 	char message[200];
+	char rejection
+		[200]; /* in the same way, of the version that does not count; "" if there is none */
 	bool routes; /* takes part in VRRP; false if refused */
 	bool serves; /* is a real server; false if refused */
 	unsigned int ifindex;

@@ -76,12 +76,13 @@ static void conclude(struct plan *p, const struct choice *choices)
 			continue;
 		if (pv->refused == PLAN_OK) {
 			pv->rejected = c->rejected;
+			memcpy(pv->rejection, c->message, sizeof(pv->rejection));
 		} else {
 			pv->refused = c->rejected;
 			pv->vip = c->present;
 			pv->vrid = c->present->vrid;
+			memcpy(pv->message, c->message, sizeof(pv->message));
 		}
-		memcpy(pv->message, c->message, sizeof(pv->message));
 	}
 }
 

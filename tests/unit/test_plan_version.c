@@ -110,7 +110,8 @@ static void test_bad_changes(void **state)
 		assert_int_equal(pv->rejected, rows[i].want);
 		assert_true(pv->routes && pv->serves);
 		assert_int_equal(pv->vrid, 120);
-		assert_string_equal(pv->message, message);
+		assert_string_equal(pv->rejection, message);
+		assert_string_equal(pv->message, "");
 		assert_int_equal(world_get(w, "a-first")->refused, PLAN_OK);
 		assert_int_equal(world_get(w, "a-first")->rejected, PLAN_OK);
 

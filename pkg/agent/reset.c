@@ -1,0 +1,292 @@
+/* reset: passes through the connection table; after each one, the challenges. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "agent/reset.h"
+
+#define SLICE_CONNS 512
+#define SLICE_CPU_NS (1 * NS_PER_MS)
+#define CLOCK_EVERY 32
+/* The kernel's daemon has taken the message by then; a challenge that comes first only costs a pass. */
+#define SETTLE_NS (20 * NS_PER_MS)
+/* A pass takes at most one part in so many of a core, as its gap is stretched. */
+#define SHARE 5
+#define CLOSE_S 10 /* the kernel's own time-out of that state */
+#define UDP_HEADERS 28
+/* A step of the sequence numbers that leaves every window: they are 2^30 at most (RFC 7323 s. 2.3). */
+#define SEQ_STEP 0x55555555u
+
+enum phase { IDLE, WALK, CHALLENGE };
+
+struct reset {
+	struct reset_fns fns;
+	struct reset_conf conf;
+	struct loop_source *timer;
+
+	enum phase phase;
+	bool walks; /* in this run */
+	unsigned int passes_left;
+	uint64_t n_conns; /* taken from the dead in this run */
+	uint64_t began_ns, cpu_ns; /* of the present pass */
+	struct ipvs_conns *conns;
+	int sync_fd; /* -1: not open */
+	struct ipvs_sync_message msg;
+
+	/* who is challenged, at every pass of this run */
+	struct l2_challenge *clients;
+	size_t n_clients, max_clients, next_client;
+	int fd4, fd6; /* -1: not open */
+};
+
+static uint64_t cpu_now_ns(void)
+{
+	struct timespec t = {0};
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* ---- the walk ---- */
+
+static void begin_message(struct reset *r)
+{
+	size_t max = r->conf.mtu > UDP_HEADERS ? r->conf.mtu - UDP_HEADERS : 0;
+
+	ipvs_sync_message_init(&r->msg, r->conf.sync_id, max);
+}
+
+static void send_message(struct reset *r)
+{
+	if (r->msg.n_conns == 0)
+		return;
+	/* what is lost is found again by the next pass */
+	(void)send(r->sync_fd, r->msg.bytes, r->msg.len, MSG_NOSIGNAL);
+	begin_message(r);
+}
+
+void reset_challenge(struct reset *r, const struct l2_challenge *c)
+{
+	r->n_conns++;
+	if (r->n_clients == r->max_clients) {
+		size_t max = r->max_clients ? 2 * r->max_clients : 64;
+		struct l2_challenge *more = reallocarray(r->clients, max, sizeof(*more));
+
+		if (!more)
+			return;
+		r->clients = more;
+		r->max_clients = max;
+	}
+	r->clients[r->n_clients++] = *c;
+}
+
+static void take(struct reset *r, struct ipvs_conn *c)
+{
+	const uint32_t flags = IPVS_CONN_DROUTE | IPVS_CONN_NOOUTPUT;
+	const struct l2_challenge client = {.from = c->vip,
+					    .from_port = c->vip_port,
+					    .to = c->client,
+					    .to_port = c->client_port};
+
+	/* a template leads to new connections only, and services of that kind have no dead destinations */
+	if (c->protocol != IPPROTO_TCP || c->client_port == 0 || !r->fns.wants(r->fns.user, c))
+		return;
+	c->dest = c->vip;
+	c->state = IPVS_TCP_CLOSE; /* in which it stays, whatever comes but a SYN */
+	reset_challenge(r, &client);
+	if (!ipvs_sync_message_add(&r->msg, c, flags, 0, CLOSE_S)) {
+		send_message(r);
+		(void)ipvs_sync_message_add(&r->msg, c, flags, 0, CLOSE_S);
+	}
+}
+
+/* 1: there is more; 0: the table is done; -errno. */
+static int slice(struct reset *r)
+{
+	uint64_t end_ns = cpu_now_ns() + SLICE_CPU_NS;
+
+	for (unsigned int n = 1; n <= SLICE_CONNS; n++) {
+		struct ipvs_conn c;
+		int more = ipvs_conns_next(r->conns, &c);
+
+		if (more == -EBADMSG)
+			continue;
+		if (more <= 0)
+			return more;
+		take(r, &c);
+		if (n % CLOCK_EVERY == 0 && cpu_now_ns() >= end_ns)
+			break;
+	}
+	return 1;
+}
+
+/* As slice does: 1: there is something to walk; 0: not; -errno. */
+static int begin_pass(struct reset *r, uint64_t now_ns)
+{
+	int fd;
+
+	r->began_ns = now_ns;
+	r->cpu_ns = 0;
+	r->fns.pass(r->fns.user, r);
+	if (r->conf.sync_id == 0 || !r->walks)
+		return 0;
+	fd = ipvs_sync_socket(r->conf.ifname, true, NULL);
+	if (fd < 0)
+		return fd;
+	r->sync_fd = fd;
+	begin_message(r);
+	fd = ipvs_conns_open(&r->conns, NULL);
+	return fd < 0 ? fd : 1;
+}
+
+static void end_walk(struct reset *r)
+{
+	ipvs_conns_close(r->conns);
+	r->conns = NULL;
+	fd_close_p(&r->sync_fd);
+}
+
+/* ---- the challenges ---- */
+
+static int socket_for(struct reset *r, const struct l2_challenge *c)
+{
+	int *fd = c->to.family == AF_INET6 ? &r->fd6 : &r->fd4;
+
+	if (*fd < 0)
+		*fd = l2_challenge_socket(c->to.family, NULL);
+	return *fd;
+}
+
+/* True: there are more. */
+static bool challenge_some(struct reset *r)
+{
+	size_t end = r->n_clients - r->next_client > SLICE_CONNS ? r->next_client + SLICE_CONNS
+								 : r->n_clients;
+
+	for (; r->next_client < end; r->next_client++) {
+		struct l2_challenge *c = &r->clients[r->next_client];
+		int fd = socket_for(r, c);
+
+		if (fd >= 0)
+			(void)l2_challenge_send(fd, c);
+		c->seq += SEQ_STEP;
+	}
+	return r->next_client < r->n_clients;
+}
+
+/* ---- the run ---- */
+
+static void end_run(struct reset *r)
+{
+	end_walk(r);
+	fd_close_p(&r->fd4);
+	fd_close_p(&r->fd6);
+	free(r->clients);
+	r->clients = NULL;
+	r->n_clients = r->max_clients = 0;
+	r->phase = IDLE;
+	r->walks = false;
+	r->passes_left = 0;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int wake_at(struct reset *r, uint64_t at_ns)
+{
+	return loop_timer_set(r->timer, at_ns);
+}
+
+static int walk_on(struct reset *r, uint64_t now_ns)
+{
+	uint64_t cpu0_ns = cpu_now_ns();
+	int more = r->conns ? 1 : begin_pass(r, now_ns);
+
+	if (more > 0)
+		more = slice(r);
+	if (r->sync_fd >= 0)
+		send_message(r);
+	r->cpu_ns += cpu_now_ns() - cpu0_ns;
+	if (more > 0)
+		return wake_at(r, now_ns);
+	end_walk(r);
+	r->next_client = 0;
+	r->phase = CHALLENGE;
+	return wake_at(r, now_ns + SETTLE_NS);
+}
+
+static int challenge_on(struct reset *r, uint64_t now_ns)
+{
+	if (challenge_some(r))
+		return wake_at(r, now_ns);
+	if (r->passes_left == 0) {
+		r->fns.done(r->fns.user, r->n_conns);
+		end_run(r);
+		return 0;
+	}
+	r->passes_left--;
+	r->phase = WALK;
+	return wake_at(r, later(r->began_ns + RESET_GAP_NS, now_ns + SHARE * r->cpu_ns));
+}
+
+static int on_timer(void *user, uint64_t now_ns)
+{
+	struct reset *r = user;
+
+	switch (r->phase) {
+	case IDLE:
+		return 0;
+	case WALK:
+		return walk_on(r, now_ns);
+	case CHALLENGE:
+		return challenge_on(r, now_ns);
+	}
+	return 0;
+}
+
+void reset_begin(struct reset *r, bool walk, uint64_t now_ns)
+{
+	r->walks |= walk;
+	r->passes_left = RESET_PASSES - 1;
+	if (r->phase != IDLE)
+		return;
+	r->phase = WALK;
+	r->n_conns = 0;
+	(void)wake_at(r, now_ns);
+}
+
+int reset_new(struct loop *l, const struct reset_fns *fns, struct reset **ret, struct verr *reterr)
+{
+	struct reset *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (!r)
+		return verr_set(reterr, ENOMEM, "resetting");
+	r->fns = *fns;
+	r->sync_fd = r->fd4 = r->fd6 = -1;
+	rc = loop_add_timer(l, LOOP_PRIO_NORMAL, on_timer, r, &r->timer);
+	if (rc < 0) {
+		free(r);
+		return verr_set(reterr, -rc, "resetting: timer");
+	}
+	*ret = r;
+	return 0;
+}
+
+void reset_reconf(struct reset *r, const struct reset_conf *conf)
+{
+	r->conf = *conf;
+}
+
+void reset_free(struct reset *r)
+{
+	if (!r)
+		return;
+	end_run(r);
+	loop_source_free(r->timer);
+	free(r);
+}
