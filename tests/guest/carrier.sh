@@ -9,7 +9,7 @@ lab_pod node02 pod02
 examples_start
 # Those of node01 are reset where IPVS may expire them: their server is away.
 lab_hold outside client $SSH 22 -w node02 -n 12 -q 4 -t 40000
-lab_hold node02s node02 $SSH 22 -n 2 -q 1 -t 40000
+lab_hold node02s node02 $SSH 22 -n 2 -q 1 -t 40000 -w node02
 sleep 3
 
 step "unplugged"

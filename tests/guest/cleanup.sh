@@ -8,10 +8,10 @@ kernel_state()
 {
 	ip -n "$1" -o address show | sed 's/valid_lft.*//'
 	ip -n "$1" route show table all | sort
-	ip netns exec "$1" nft list ruleset
-	ip netns exec "$1" ipvsadm -Sn
-	ip netns exec "$1" ipvsadm -Ln --daemon
-	ip netns exec "$1" sh -c 'cat /proc/sys/net/ipv4/conf/eth0/arp_ignore /proc/sys/net/ipv4/conf/eth0/arp_announce'
+	nsexec "$1" nft list ruleset
+	nsexec "$1" ipvsadm -Sn
+	nsexec "$1" ipvsadm -Ln --daemon
+	nsexec "$1" sh -c 'cat /proc/sys/net/ipv4/conf/eth0/arp_ignore /proc/sys/net/ipv4/conf/eth0/arp_announce'
 }
 lab_in node01 ipvsadm -A -t 10.0.0.1:80 -s rr
 lab_in node01 nft add table ip others
@@ -21,19 +21,19 @@ examples_start
 step "adoption"
 balanced client node01 node02
 # The kernel sums its counters up every 2 s.
-wait_for 10 "the service has counted connections" sh -c 'ip netns exec node01 ipvsadm -Ln --stats | awk "/$1:22 / { exit !(\$3 >= 8) }"' - $SSH
+wait_for 10 "the service has counted connections" sh -c 'nsexec node01 ipvsadm -Ln --stats | awk "/$1:22 / { exit !(\$3 >= 8) }"' - $SSH
 lab_in node01 ipvsadm -Sn | grep -v 10.0.0.1 | sort >"$LAB/services"
 lab_agent_kill node01
 lab_agent_start node01
 sleep 3
 lab_in node01 ipvsadm -Sn | grep -v 10.0.0.1 | sort >"$LAB/services.now"
 expect "services are the same" diff "$LAB/services" "$LAB/services.now"
-expect "and still have their counts" sh -c 'ip netns exec node01 ipvsadm -Ln --stats | awk "/$1:22 / { exit !(\$3 >= 8) }"' - $SSH
+expect "and still have their counts" sh -c 'nsexec node01 ipvsadm -Ln --stats | awk "/$1:22 / { exit !(\$3 >= 8) }"' - $SSH
 
 step "cleanup"
 lab_agent_stop node01
 lab_agent_stop node02
-expect "services stay after the end" sh -c 'ip netns exec node01 ipvsadm -Ln | grep -q "$1:22"' - $SSH
+expect "services stay after the end" sh -c 'nsexec node01 ipvsadm -Ln | grep -q "$1:22"' - $SSH
 for n in node01 node02; do
 	expect "cleanup" lab_in $n "$VIPD" cleanup --state-dir "$LAB/$n/state" --run-dir "$LAB/$n/run"
 	expect "once more" lab_in $n "$VIPD" cleanup --state-dir "$LAB/$n/state" --run-dir "$LAB/$n/run"

@@ -10,12 +10,12 @@ examples_start
 
 has_service()
 {
-	ip netns exec "$1" ipvsadm -Ln | grep -q "$2"
+	nsexec "$1" ipvsadm -Ln | grep -q "$2"
 }
 
 has_rules()
 {
-	ip netns exec "$1" nft list table ip vipd | grep -q "hook input"
+	nsexec "$1" nft list table ip vipd | grep -q "hook input"
 }
 
 has_route()

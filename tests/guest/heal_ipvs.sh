@@ -20,19 +20,26 @@ load emptied6 client $VIP6 81 12
 load emptied-pod01 pod01 $VIP 80 12
 sleep 3
 
-# repaired: all is there again within a second, and twice what it takes to look here and now.
+# repaired: waits until all is there again; took: the milliseconds it was not, without what it takes to look here.
 repaired()
 {
 	t0=$(lab_now_ms)
 	until load_healthy node01 && lab_in node01 ipvsadm -Sn | grep -q "^-A -f"; do
 		[ $(($(lab_now_ms) - t0)) -lt 30000 ] || fail "not put back"
 	done
-	took=$(($(lab_now_ms) - t0))
-	t0=$(lab_now_ms)
+	t1=$(lab_now_ms)
 	load_healthy node01
 	lab_in node01 ipvsadm -Sn | grep -q "^-A -f"
-	slack=$((100 + 2 * ($(lab_now_ms) - t0)))
-	[ $took -le $((1000 + slack)) ] || fail "put back after $took ms, of which $slack for looking"
+	took=$((2 * t1 - t0 - $(lab_now_ms)))
+	echo $took >>"$LAB/took"
+}
+
+# within_a_second: half of the repairs; an emulated processor that stands still for a second proves nothing.
+within_a_second()
+{
+	[ "$(sort -n "$LAB/took" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }')" -le 1000 ] ||
+		fail "put back after $(sort -n "$LAB/took" | tr '\n' ' ')ms"
+	: >"$LAB/took"
 }
 
 repairs()
@@ -47,6 +54,7 @@ for i in 1 2 3; do
 	repaired
 	note "$i: put back after $took ms"
 done
+within_a_second
 sleep 1
 note "repairs counted: $(($(repairs) - before))"
 expect "each time" [ "$(repairs)" -ge $((before + 3)) ]
@@ -67,7 +75,7 @@ sleep 3
 step "the sync daemons are stopped"
 daemons()
 {
-	[ "$(ip netns exec node01 ipvsadm -L --daemon | grep -c 'sync daemon')" = 2 ]
+	[ "$(nsexec node01 ipvsadm -L --daemon | grep -c 'sync daemon')" = 2 ]
 }
 expect "both ran" daemons
 lab_in node01 ipvsadm --stop-daemon master
@@ -87,6 +95,7 @@ while [ $i -lt "$rounds" ]; do
 	[ $took -le $worst_ms ] || worst_ms=$took
 	sleep 0.5
 done
+within_a_second
 logged=$(tail -n +$((lines + 1)) "$LAB/node01.log" | wc -l)
 counted=$(($(repairs) - before))
 note "$rounds times: put back after at most $worst_ms ms; counted $counted, logged $logged lines"

@@ -48,7 +48,7 @@ wait_for 5 "the new port is served" lab_in client ask -t 500 192.168.44.130 8081
 wait_for 5 "by both" lab_weight_is 1 node02 192.168.44.130 8081 192.168.44.51
 expect "balanced" answers client 192.168.44.130 8081 8 node01 node02
 expect_not "the old port is gone" lab_in client ask -t 500 192.168.44.130 8080
-expect "the scheduler is the new one" sh -c 'ip netns exec node01 ipvsadm -Ln | grep -q "192.168.44.130:8081 wrr"'
+expect "the scheduler is the new one" sh -c 'nsexec node01 ipvsadm -Ln | grep -q "192.168.44.130:8081 wrr"'
 
 step "address and VRID changed"
 web 192.168.44.131 8081 rr 6
@@ -69,9 +69,9 @@ for n in node01 node02; do
 done
 wait_for 5 "the address is gone" lab_only_active "" 192.168.44.131
 for n in node01 node02; do
-	wait_for 5 "$n has no service for it" sh -c "! ip netns exec $n ipvsadm -Ln | grep -q 192.168.44.13"
+	wait_for 5 "$n has no service for it" sh -c "! nsexec $n ipvsadm -Ln | grep -q 192.168.44.13"
 	wait_for 5 "$n has no route for it" sh -c "! ip -n $n route show table local | grep -q 192.168.44.13"
-	wait_for 5 "$n has no rule for it" sh -c "! ip netns exec $n nft list ruleset | grep -q 192.168.44.13"
+	wait_for 5 "$n has no rule for it" sh -c "! nsexec $n nft list ruleset | grep -q 192.168.44.13"
 done
 
 step "the others"

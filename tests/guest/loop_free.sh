@@ -43,13 +43,13 @@ forwarded()
 # burst CLIENT ADDRESS PORT N: N connections, several at a time.
 burst()
 {
-	ip netns exec "$1" ask -n "$(($4 / 4))" -t 20000 "$2" "$3" >"$LAB/burst.1" &
+	nsexec "$1" ask -n "$(($4 / 4))" -t 20000 "$2" "$3" >"$LAB/burst.1" &
 	b1=$!
-	ip netns exec "$1" ask -n "$(($4 / 4))" -t 20000 "$2" "$3" >"$LAB/burst.2" &
+	nsexec "$1" ask -n "$(($4 / 4))" -t 20000 "$2" "$3" >"$LAB/burst.2" &
 	b2=$!
-	ip netns exec "$1" ask -n "$(($4 / 4))" -t 20000 "$2" "$3" >"$LAB/burst.3" &
+	nsexec "$1" ask -n "$(($4 / 4))" -t 20000 "$2" "$3" >"$LAB/burst.3" &
 	b3=$!
-	ip netns exec "$1" ask -n "$(($4 / 4))" -t 20000 "$2" "$3" >"$LAB/burst.4"
+	nsexec "$1" ask -n "$(($4 / 4))" -t 20000 "$2" "$3" >"$LAB/burst.4"
 	wait $b1 $b2 $b3
 	line=$(awk '{ for (i = 1; i <= NF; i++) { split($i, f, "="); n[f[1]] += f[2] } }
 		END { for (k in n) printf "%s=%d ", k, n[k] }' "$LAB"/burst.[1-4])

@@ -184,7 +184,7 @@ lab_need_ipvs()
 
 lab_need_tools()
 {
-	for lab_tool in ask answer; do
+	for lab_tool in ask answer nsexec; do
 		[ -x "$LAB_TOOLS/$lab_tool" ] || fail "$LAB_TOOLS/$lab_tool is not built"
 	done
 }
@@ -209,7 +209,7 @@ lab_in()
 {
 	lab_ns=$1
 	shift
-	ip netns exec "$lab_ns" "$@"
+	nsexec "$lab_ns" "$@"
 }
 
 lab_make_ns()
@@ -383,7 +383,7 @@ lab_background()
 {
 	lab_name=$1 lab_ns=$2
 	shift 2
-	ip netns exec "$lab_ns" "$@" >"$LAB/$lab_name.out" 2>&1 &
+	nsexec "$lab_ns" "$@" >"$LAB/$lab_name.out" 2>&1 &
 	echo $! >"$LAB/$lab_name.pid"
 }
 
@@ -529,7 +529,7 @@ lab_agent_start()
 	lab_n=$1
 	shift
 	# shellcheck disable=SC2086 # VIPD_WRAP is a command with its options (valgrind), or nothing
-	ip netns exec "$lab_n" ${VIPD_WRAP-} "$VIPD" run --node-name "$lab_n" \
+	nsexec "$lab_n" ${VIPD_WRAP-} "$VIPD" run --node-name "$lab_n" \
 		--manifests "$LAB/$lab_n/manifests" --state-dir "$LAB/$lab_n/state" \
 		--run-dir "$LAB/$lab_n/run" --health-address '' "$@" >>"$LAB/$lab_n.log" 2>&1 &
 	echo $! >"$LAB/$lab_n.agent"

@@ -147,7 +147,7 @@ load_active()
 # All real servers of all ports have weight 1.
 load_healthy()
 {
-	[ "$(ip netns exec "$1" ipvsadm -Sn | awk -v a="$VIP:" -v b="[$VIP6]:" '
+	[ "$(nsexec "$1" ipvsadm -Sn | awk -v a="$VIP:" -v b="[$VIP6]:" '
 		$1 == "-a" && (index($3, a) == 1 || index($3, b) == 1) {
 			for (i = 6; i < NF; i++) if ($i == "-w" && $(i + 1) == 1) n++
 		}

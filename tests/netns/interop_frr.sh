@@ -50,7 +50,7 @@ frr_stop()
 frr_is()
 {
 	lab_in node02 vtysh --vty_socket /run/frr -c 'show vrrp json' |
-		jq -e --arg state "$1" --arg family "v$2" '.[0][$family].status == $state'
+		jq -es --arg state "$1" --arg family "v$2" 'length == 1 and .[0][0][$family].status == $state'
 }
 
 # takeovers FAMILY ADDRESS

@@ -58,6 +58,6 @@ step "cleanup"
 for n in node01 node02; do
 	expect "$n ends" lab_agent_stop $n
 	expect "cleanup" lab_in $n "$VIPD" cleanup --state-dir "$LAB/$n/state" --run-dir "$LAB/$n/run"
-	expect "no table is left" sh -c "! ip netns exec $n nft list tables | grep -q vipd"
+	expect "no table is left" sh -c "! nsexec $n nft list tables | grep -q vipd"
 	expect "no route is left" sh -c "! ip -n $n route show table local | grep -q 192.168.44.120"
 done

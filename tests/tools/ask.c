@@ -14,7 +14,8 @@
  *	QUIET of them only at the start and at the end (-z: only at the end, so that their third packet is
  *	the last one before that), and SLOW of the others every 3 s. At the end every one sends a last line
  *	and has t ms for the answer. Prints who serves how many, "failed" (never connected), "lost" and
- *	"quiet-lost" (reset, closed or mute at the end), "reset" of both, "silence=MS": the longest time that
+ *	"quiet-lost" (reset, closed or mute at the end), "reset" of both, "reset-at=MS": when the last one was, on
+ *	the monotonic clock (only if one was), "silence=MS": the longest time that
  *	a line waited for its answer, and two of these for each server ("lost-NAME" only if there are any).
  *	Exit status 1 if any failed or was lost. -w NAME keeps connections to that server only. At SIGUSR1 it
  *	writes the report as it stands, where "lost" is who has waited for more than a second. -u: datagrams.
@@ -66,7 +67,8 @@ struct options {
 
 struct conn {
 	int fd; /* -1: none */
-	bool connected, dead, last_line;
+	bool connected, last_line;
+	uint64_t dead_ns; /* reset or closed then; 0: it lives */
 	uint64_t begun_ns; /* of the connection */
 	uint64_t waiting_since_ns; /* of the oldest line without its answer; 0: none */
 	uint64_t next_line_ns;
@@ -365,7 +367,7 @@ static void hold_send_line(struct conn *c, uint64_t now, bool udp)
 	char line[32];
 	int len = snprintf(line, sizeof line, "%07u\n", ++c->n_sent);
 	if (send(c->fd, line, (size_t)len, MSG_NOSIGNAL) < 0 && errno != EAGAIN && !udp)
-		c->dead = true;
+		c->dead_ns = now;
 	if (c->waiting_since_ns == 0)
 		c->waiting_since_ns = now;
 }
@@ -381,7 +383,7 @@ static void hold_read(struct conn *c, uint64_t now, uint64_t interval_ns, bool u
 	if (n < 0 && (errno == EAGAIN || errno == EINTR || udp))
 		return;
 	if (n <= 0) {
-		c->dead = true;
+		c->dead_ns = now;
 		return;
 	}
 	for (ssize_t i = 0; i < n; i++)
@@ -440,7 +442,7 @@ static void hold_open(struct conn *conns, const struct options *o, struct tally 
 static bool hold_is_over(const struct conn *conns, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		if (conns[i].fd >= 0 && !conns[i].dead &&
+		if (conns[i].fd >= 0 && conns[i].dead_ns == 0 &&
 		    (!conns[i].last_line || conns[i].waiting_since_ns != 0))
 			return false;
 	}
@@ -459,6 +461,7 @@ static bool hold_report(const struct options *o, FILE *f, const struct conn *con
 	uint64_t now = now_ns();
 	unsigned int lost[2] = {0};
 	unsigned int reset = 0;
+	uint64_t last_reset_ns = 0;
 	struct hold_server servers[MAX_NAMES] = {0};
 	uint64_t silence = 0;
 	for (unsigned int i = 0; i < o->n; i++) {
@@ -469,12 +472,14 @@ static bool hold_report(const struct options *o, FILE *f, const struct conn *con
 		while (strcmp(t->names[s - servers], c->name) != 0)
 			s++;
 		uint64_t waited = c->waiting_since_ns != 0 ? now - c->waiting_since_ns : 0;
-		reset += c->dead;
-		if (c->dead || waited > patience) {
+		reset += c->dead_ns != 0;
+		if (c->dead_ns > last_reset_ns)
+			last_reset_ns = c->dead_ns;
+		if (c->dead_ns || waited > patience) {
 			lost[i >= o->n - o->quiet]++;
 			s->lost++;
 		}
-		if (waited < c->silence_ns || c->dead)
+		if (waited < c->silence_ns || c->dead_ns)
 			waited = c->silence_ns;
 		if (waited > s->silence_ns)
 			s->silence_ns = waited;
@@ -485,6 +490,8 @@ static bool hold_report(const struct options *o, FILE *f, const struct conn *con
 	tally_print_failed(t, f);
 	fprintf(f, " lost=%u quiet-lost=%u reset=%u silence=%llu", lost[0], lost[1], reset,
 		(unsigned long long)(silence / NS_PER_MS));
+	if (reset > 0)
+		fprintf(f, " reset-at=%llu", (unsigned long long)(last_reset_ns / NS_PER_MS));
 	for (unsigned int i = 0; i < t->n_names; i++) {
 		if (servers[i].lost > 0)
 			fprintf(f, " lost-%s=%u", t->names[i], servers[i].lost);
@@ -523,7 +530,7 @@ static int run_hold(const struct options *o, struct conn *conns, const struct ta
 		uint64_t wake = now + 100 * NS_PER_MS;
 		for (unsigned int i = 0; i < o->n; i++) {
 			struct conn *c = &conns[i];
-			fds[i] = (struct pollfd){.fd = c->dead ? -1 : c->fd, .events = POLLIN};
+			fds[i] = (struct pollfd){.fd = c->dead_ns ? -1 : c->fd, .events = POLLIN};
 			if (fds[i].fd < 0)
 				continue;
 			if (deadline != 0 && !c->last_line) {
