@@ -35,7 +35,7 @@ agent_start()
 # has FILTER: of the agent's status.
 has()
 {
-	"$VIPD" status -o json --run-dir "$KUBE/run" | jq -e "$1" >/dev/null
+	"$VIPD" status -o json --run-dir "$KUBE/run" | kube_is "$1"
 }
 
 # holds SECONDS TEXT COMMAND...
@@ -100,6 +100,13 @@ say "no VIP flinched"
 kubectl delete virtualips.vipd.io ssh >/dev/null
 holds 5 "kubectl delete removes the VIP" not_at_node 192.168.44.121
 at_node 192.168.44.100 || fail "another VIP went too"
+# The definitions go, with them the objects, and then the agent's rights: it hears of the objects before.
+kubectl delete -k "$KUBE_TOP/deploy/manifests" --wait=false >/dev/null || fail "kubectl delete -k"
+none_at_node()
+{
+	not_at_node 192.168.44.100 && not_at_node 192.168.44.110
+}
+holds 30 "kubectl delete -k while there are VIPs removes them" none_at_node
 kill -TERM "$AGENT"
 wait "$AGENT" || fail "the agent ended with a failure"
 say "SIGTERM ends the agent"

@@ -131,7 +131,7 @@ release()
 	# An older chart, which had no short name yet.
 	cp -r $chart "$KUBE/old" && sed -i '/shortNames:/d' "$KUBE/old/templates/crd-virtualips.yaml"
 	takes "helm install" helm install vipd "$KUBE/old" -n vipd-system --create-namespace
-	takes "the definitions are established" kubectl wait --for=condition=Established --timeout=30s \
+	takes "the definitions are established" kube_within 30 kubectl wait --for=condition=Established --timeout=10s \
 		crd/virtualips.vipd.io crd/virtualipnodestates.vipd.io
 	takes "dry run on the server" kubectl apply --dry-run=server --force-conflicts --server-side -f "$KUBE/chart.yaml"
 	takes "examples" kube_within 30 kubectl apply -f deploy/examples/

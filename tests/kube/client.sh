@@ -211,7 +211,7 @@ done
 hears 30 "the resource is not there" "bad /apis/vipd.io/v1alpha1/virtualips: .*404"
 mark
 kubectl apply -k crd/ >/dev/null
-kubectl wait --for=condition=Established --timeout=30s crd/virtualips.vipd.io >/dev/null
+kube_within 30 kubectl wait --for=condition=Established --timeout=10s crd/virtualips.vipd.io >/dev/null
 kube_within 20 put_vip web 9 || kube_fail "no VirtualIP can be made"
 start=$(date +%s%N)
 hears 5 "its objects come at once" "set VirtualIP /web"

@@ -18,7 +18,7 @@ definitions()
 	*Warning*) bad "it warns: $said" ;;
 	esac
 	kubectl get crd virtualips.vipd.io >/dev/null || kube_fail "nothing to go on with"
-	takes "established" kubectl wait --for=condition=Established --timeout=30s \
+	takes "established" kube_within 30 kubectl wait --for=condition=Established --timeout=10s \
 		crd/virtualips.vipd.io crd/virtualipnodestates.vipd.io
 	takes "discovered" kube_within 20 kubectl get vip,vipnode
 	for crd in virtualips virtualipnodestates; do

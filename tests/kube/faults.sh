@@ -2,13 +2,22 @@
 # pkg/kube behind a proxy that does harm: whatever the server or the way to it says, no object goes that is there,
 # and once it ends, the stream goes on. The proxy speaks HTTP with `kubectl proxy`, which has an agent's rights.
 # timeout: 600
+# In a network of its own, where packets can be made to vanish.
+if [ -z "${FAULTS_INSIDE-}" ]; then
+	map=
+	[ "$(id -u)" = 0 ] || map=--map-root-user
+	export FAULTS_INSIDE=yes
+	# shellcheck disable=SC2086 # one word or none
+	exec unshare $map --net -- "$0" "$@"
+fi
+ip link set lo up || exit 1
 KUBE_TOP=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 . "$KUBE_TOP/tests/kube/lib.sh"
+. "$KUBE_TOP/tests/kube/faultproxy.sh"
 cd "$KUBE_TOP" || exit 1
 kube_need
-for tool in kubewatch faultproxy; do
-	[ -x build/tools/$tool ] || kube_skip "build/tools/$tool is not built (make tools)"
-done
+faultproxy_need
+[ -x build/tools/kubewatch ] || kube_skip "build/tools/kubewatch is not built (make tools)"
 set -u
 
 fail()
@@ -29,33 +38,11 @@ mark()
 	marked=$(wc -l <"$KUBE/watch.out")
 }
 
-# proxy COMMAND: returns when it is in force.
-proxy()
-{
-	commands=$((commands + 1))
-	echo "$*" >&9
-	kube_within 10 sh -c "[ \$(grep -c ^done '$KUBE/faultproxy.log') -ge $commands ]" || fail "the proxy does not do: $*"
-}
-
 put_vip()
 {
 	printf '{"apiVersion": "vipd.io/v1alpha1", "kind": "VirtualIP", "metadata": {"name": "web"},
 		"spec": {"addresses": ["192.0.2.9"], "ports": [{"port": %d}]}}\n' "$1" | kubectl apply -f - >/dev/null ||
 		fail "kubectl apply"
-}
-
-# reply NAME STATUS TYPE HEADER BODY: a file for the proxy; no length, so its end is that of the connection.
-reply()
-{
-	printf 'HTTP/1.1 %s\r\nContent-Type: %s\r\n%sConnection: close\r\n\r\n%s' "$2" "$3" "${4:+$4
-}" "$5" >"$KUBE/$1"
-}
-
-# status CODE REASON: the body of a refusal.
-status()
-{
-	printf '{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"test","reason":"%s","code":%d}' \
-		"$2" "$1"
 }
 
 # A new one for every fault: it has not learnt yet to wait long.
@@ -110,31 +97,13 @@ harm()
 }
 
 kube_init
-kube_free_port && plain=$KUBE_PORT
-kube_free_port && front=$KUBE_PORT
 kube_start
 kube_deploy
 kubectl apply -f deploy/examples/ >/dev/null || kube_fail "deploy/examples"
 kube_node node01 192.168.44.51
 kube_agent node01
 kube_agent_config node01
-kube_run kubectl-proxy kubectl --kubeconfig "$KUBE/node01.conf" proxy --port="$plain"
-kube_within 20 curl -fsS -m 5 "http://127.0.0.1:$plain/version" || kube_fail "kubectl proxy"
-
-commands=0
-mkfifo "$KUBE/commands"
-build/tools/faultproxy "$front" "$plain" <"$KUBE/commands" >"$KUBE/faultproxy.log" 2>&1 &
-echo $! >"$KUBE/faultproxy.pid"
-exec 9>"$KUBE/commands"
-proxy pass
-cat >"$KUBE/front.conf" <<END
-apiVersion: v1
-kind: Config
-current-context: test
-contexts: [{name: test, context: {cluster: test, user: test}}]
-clusters: [{name: test, cluster: {server: "http://127.0.0.1:$front"}}]
-users: [{name: test, user: {tokenFile: $KUBE/node01.token}}]
-END
+faultproxy_start node01
 mkfifo "$KUBE/input"
 : >"$KUBE/watch.out"
 port=80
@@ -157,16 +126,70 @@ reply noise "200 OK" application/json "" 'this is {no} JSON'
 reply half "200 OK" application/json "" '{"kind":"VirtualIPList","metadata":{"resourceVersion":"5"},"items":['
 reply other "200 OK" application/json "" '{"kind":"NodeList","apiVersion":"v1","metadata":{"resourceVersion":"5"},"items":[]}'
 reply unversioned "200 OK" application/json "" '{"kind":"VirtualIPList","apiVersion":"vipd.io/v1alpha1","metadata":{},"items":[]}'
-for code in 500 403 401 404 502; do
+for code in 500 403 401 404 410 429 502 504; do
 	harm "everything is answered with $code" "^report W .* failed: $code" answer "$KUBE/$code"
-done
-# These are no failures to tell of, yet.
-for code in 410 429 504; do
-	harm "everything is answered with $code" "" answer "$KUBE/$code"
 done
 for what in noise half other unversioned; do
 	harm "everything is answered with: $what" "^report W" answer "$KUBE/$what"
 done
+
+# A list whose second page has expired is asked for once more, whole.
+{
+	echo 'apiVersion: v1'
+	echo 'kind: List'
+	echo 'items:'
+	for i in $(seq 520); do
+		printf -- '- {apiVersion: vipd.io/v1alpha1, kind: VirtualIP, metadata: {name: many-%s, labels: {many: "yes"}}, ' "$i"
+		printf 'spec: {addresses: ["198.18.%s.%s"], ports: [{port: 80}]}}\n' $((i / 250)) $((i % 250 + 1))
+	done
+} >"$KUBE/many.yaml"
+kubectl create -f "$KUBE/many.yaml" >/dev/null || fail "520 objects"
+proxy page "$KUBE/410"
+client_start
+[ "$(tail -n "+$((marked + 1))" "$KUBE/watch.out" | grep -c '^set VirtualIP /many-')" = 520 ] ||
+	fail "410 on page 2: not all objects came"
+says 'lists=[23] ' || fail "410 on page 2: $(grep '^stats' "$KUBE/watch.out" | tail -n 1)"
+client_end
+proxy pass
+echo "ok   a second page that is answered with 410"
+kubectl delete vip -l many=yes --wait=false >/dev/null || fail "520 objects go"
+
+# Events that come together are told one by one.
+client_start
+proxy gather
+kube_within 30 says watching=1 || fail "gathered: it does not watch"
+mark
+for i in 1 2 3 4; do
+	port=$((port + 1))
+	put_vip $port &
+	sleep 0.05
+done
+wait $!
+sleep 3
+n=$(tail -n "+$((marked + 1))" "$KUBE/watch.out" | grep -c '^set VirtualIP /web')
+[ "$n" -ge 2 ] || fail "gathered: $n events"
+! heard "^gone VirtualIP /web" || fail "gathered: something went"
+client_end
+proxy pass
+echo "ok   several events at once ($n)"
+
+# A connection that is dead without a word: found within 45 s, although nothing at all comes.
+client_start
+mark
+began=$(date +%s)
+nft 'table inet harm { chain in { type filter hook input priority 0; tcp sport '"$FAULTPROXY_PORT"' drop; tcp dport '"$FAULTPROXY_PORT"' drop; }; }' ||
+	fail "nft"
+kube_within 60 says watching=0 || fail "half-open: the client still believes in its watch"
+took=$(($(date +%s) - began))
+[ $took -le 46 ] || fail "half-open: found after $took s"
+kube_within 30 heard "^report W" || fail "half-open: the client does not say so"
+nft delete table inet harm
+port=$((port + 1))
+put_vip $port
+kube_within 100 heard "^set VirtualIP /web" || fail "half-open: no news after it"
+! heard "^gone" || fail "half-open: something went"
+client_end
+echo "ok   packets that vanish: found after $took s"
 
 reply expired "200 OK" application/json "" "{\"type\":\"ERROR\",\"object\":$(status 410 Expired)}"
 reply broken "200 OK" application/json "" "{\"type\":\"ERROR\",\"object\":$(status 500 InternalError)}"

@@ -39,14 +39,16 @@ kube_skip()
 	exit 77
 }
 
+# kube_fail TEXT: with the ends of the logs, and once more below them, where tests/run shows it.
 kube_fail()
 {
 	echo "FAIL $*"
 	for kube_log in etcd kube-apiserver kube-controller-manager; do
 		[ -s "$KUBE/$kube_log.log" ] || continue
 		echo "--- $kube_log"
-		tail -n 15 "$KUBE/$kube_log.log"
+		tail -n 15 "$KUBE/$kube_log.log" | cut -c 1-400
 	done
+	echo "FAIL $*"
 	exit 1
 }
 
@@ -60,6 +62,15 @@ kube_within()
 		[ $kube_tries -gt 0 ] || return 1
 		sleep 0.2
 	done
+}
+
+# kube_is FILTER [OPTION...]: what jq says of the one document on stdin. No document is no success: jq -e alone makes one
+# of an empty input.
+kube_is()
+{
+	kube_filter=$1
+	shift
+	jq -es "$@" "length == 1 and (.[0] | $kube_filter)" >/dev/null
 }
 
 # --- files
@@ -78,7 +89,9 @@ kube_init()
 	kube_free_port && KUBE_MANAGER_PORT=$KUBE_PORT
 	KUBE_URL=https://$KUBE_ADDRESS:$KUBE_API_PORT
 	KUBE_ISSUER=https://kubernetes.default.svc.cluster.local
+	KUBE_CA=$KUBE/ca.crt
 	kube_make_certificates
+	kube_make_keys
 	kube_kubeconfig admin "$KUBE/admin.crt" "$KUBE/admin.key" >"$KUBE/admin.conf"
 	kube_kubeconfig manager "$KUBE/manager.crt" "$KUBE/manager.key" >"$KUBE/manager.conf"
 	KUBECONFIG=$KUBE/admin.conf
@@ -111,19 +124,24 @@ kube_certificate()
 	} >"$KUBE/$1.ext"
 	openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "$2" \
 		-keyout "$KUBE/$1.key" -out "$KUBE/$1.csr" 2>>"$KUBE/openssl.log" &&
-		openssl x509 -req -in "$KUBE/$1.csr" -CA "$KUBE/ca.crt" -CAkey "$KUBE/ca.key" -CAcreateserial \
+		openssl x509 -req -in "$KUBE/$1.csr" -CA "$KUBE_CA" -CAkey "$KUBE/ca.key" -CAcreateserial \
 			-days 2 -extfile "$KUBE/$1.ext" -out "$KUBE/$1.crt" 2>>"$KUBE/openssl.log" ||
 		kube_fail "openssl: $(tail -1 "$KUBE/openssl.log")"
 }
 
+# Signed by a new CA, whose certificate is the file KUBE_CA.
 kube_make_certificates()
 {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=vipd-test-ca -days 2 \
-		-keyout "$KUBE/ca.key" -out "$KUBE/ca.crt" 2>>"$KUBE/openssl.log" || kube_fail "openssl"
+		-keyout "$KUBE/ca.key" -out "$KUBE_CA" 2>>"$KUBE/openssl.log" || kube_fail "openssl"
 	kube_certificate apiserver /CN=kube-apiserver serverAuth \
 		"IP:127.0.0.1, IP:$KUBE_ADDRESS, IP:10.96.0.1, DNS:localhost, DNS:kubernetes.default.svc"
 	kube_certificate admin /O=system:masters/CN=admin clientAuth
 	kube_certificate manager /CN=system:kube-controller-manager clientAuth
+}
+
+kube_make_keys()
+{
 	openssl genrsa -out "$KUBE/sa.key" 2048 2>>"$KUBE/openssl.log" &&
 		openssl rsa -in "$KUBE/sa.key" -pubout -out "$KUBE/sa.pub" 2>>"$KUBE/openssl.log" ||
 		kube_fail "openssl"
@@ -190,6 +208,7 @@ kube_end()
 kube_start()
 {
 	kube_run etcd etcd --data-dir="$KUBE/etcd" --unsafe-no-fsync=true --logger=zap --log-level=warn \
+		--max-request-bytes=4194304 \
 		--listen-client-urls="http://127.0.0.1:$KUBE_ETCD_PORT" \
 		--advertise-client-urls="http://127.0.0.1:$KUBE_ETCD_PORT" \
 		--listen-peer-urls="http://127.0.0.1:$KUBE_ETCD_PEER_PORT" \
@@ -215,7 +234,7 @@ kube_start_apiserver()
 		--bind-address="$KUBE_ADDRESS" --secure-port="${2:-$KUBE_API_PORT}" --endpoint-reconciler-type=none \
 		--advertise-address="$KUBE_ADDRESS" \
 		--tls-cert-file="$KUBE/apiserver.crt" --tls-private-key-file="$KUBE/apiserver.key" \
-		--client-ca-file="$KUBE/ca.crt" --authorization-mode=Node,RBAC --allow-privileged=true \
+		--client-ca-file="$KUBE_CA" --authorization-mode=Node,RBAC --allow-privileged=true \
 		--service-cluster-ip-range=10.96.0.0/16 --service-account-issuer="$KUBE_ISSUER" \
 		--service-account-key-file="$KUBE/sa.pub" --service-account-signing-key-file="$KUBE/sa.key" \
 		--profiling=false ${KUBE_FLAGS-}
@@ -224,7 +243,7 @@ kube_start_apiserver()
 
 kube_ready()
 {
-	kube_curl -m 5 -f "https://$KUBE_ADDRESS:$1/readyz"
+	kube_curl -m $((5 * KUBE_PATIENCE)) -f "https://$KUBE_ADDRESS:$1/readyz"
 }
 
 # kube_stop_apiserver [SIGNAL [NAME]]. Not TERM by default: it would wait for every watch to end.
@@ -269,9 +288,9 @@ kube_cleanup()
 kube_curl()
 {
 	if [ -n "${KUBE_AS-}" ]; then
-		curl -sS --cacert "$KUBE/ca.crt" -H "Authorization: Bearer $KUBE_AS" "$@"
+		curl -sS --cacert "$KUBE_CA" -H "Authorization: Bearer $KUBE_AS" "$@"
 	else
-		curl -sS --cacert "$KUBE/ca.crt" --cert "$KUBE/admin.crt" --key "$KUBE/admin.key" "$@"
+		curl -sS --cacert "$KUBE_CA" --cert "$KUBE/admin.crt" --key "$KUBE/admin.key" "$@"
 	fi
 }
 
@@ -280,10 +299,10 @@ kube_api()
 {
 	: >"$KUBE/status"
 	if [ -n "${3-}" ]; then
-		kube_curl -m 60 -X "$1" -H "Content-Type: ${4:-application/json}" --data-binary "@$3" \
+		kube_curl -m $((60 * KUBE_PATIENCE)) -X "$1" -H "Content-Type: ${4:-application/json}" --data-binary "@$3" \
 			-w '%{stderr}%{http_code}' "$KUBE_URL$2" 2>"$KUBE/status"
 	else
-		kube_curl -m 60 -X "$1" -w '%{stderr}%{http_code}' "$KUBE_URL$2" 2>"$KUBE/status"
+		kube_curl -m $((60 * KUBE_PATIENCE)) -X "$1" -w '%{stderr}%{http_code}' "$KUBE_URL$2" 2>"$KUBE/status"
 	fi
 	case $(cat "$KUBE/status") in
 	2??) ;;
@@ -316,7 +335,7 @@ kube_deploy()
 {
 	kubectl apply -k "$KUBE_TOP/deploy/manifests" >/dev/null || kube_fail "the manifests are refused"
 	for kube_kind in virtualips virtualipnodestates; do
-		kubectl wait --for=condition=Established --timeout=30s crd/$kube_kind.vipd.io >/dev/null ||
+		kube_within 30 kubectl wait --for=condition=Established --timeout=10s crd/$kube_kind.vipd.io >/dev/null ||
 			kube_fail "the definition of $kube_kind"
 		kube_within 20 kubectl get $kube_kind.vipd.io || kube_fail "$kube_kind are not served"
 	done

@@ -37,8 +37,8 @@ agent_end()
 # refused PATH: `vipd status` names the resource that cannot be read.
 refused()
 {
-	"$VIPD" status -o json --run-dir "$KUBE/run" | jq -e --arg path "$1" \
-		'.source.problems[] | select(.origin | endswith($path)) | .message | contains("403")' >/dev/null
+	"$VIPD" status -o json --run-dir "$KUBE/run" | kube_is \
+		'.source.problems[] | select(.origin | endswith($path)) | .message | contains("403")' --arg path "$1"
 }
 
 unwritten()
@@ -48,19 +48,19 @@ unwritten()
 
 status_is_written()
 {
-	kubectl get virtualips.vipd.io ssh -o json | jq -e '.status.activeNode == "node01"' >/dev/null
+	kubectl get virtualips.vipd.io ssh -o json | kube_is '.status.activeNode == "node01"'
 }
 
 state_is_written()
 {
-	kubectl get virtualipnodestates.vipd.io node01 -o json | jq -e '.status.virtualIPsActive == 1' >/dev/null
+	kubectl get virtualipnodestates.vipd.io node01 -o json | kube_is '.status.virtualIPsActive == 1'
 }
 
 # told N: an Event that node01 became active, with a count of N at least.
 told()
 {
-	kubectl -n default get events.events.k8s.io -o json | jq -e --argjson n "$1" '[.items[] |
-		select(.reason == "BecameActive") | (.series.count // 1)] | max >= $n' >/dev/null
+	kubectl -n default get events.events.k8s.io -o json | kube_is '[.items[] |
+		select(.reason == "BecameActive") | (.series.count // 1)] | max >= $n' --argjson n "$1"
 }
 
 # The cable of the VIP's interface is pulled and put back: node01 becomes active once more.
@@ -142,7 +142,7 @@ kube_within 30 state_is_written || fail "with all rights: the state is not writt
 kube_within 30 told 1 || fail "with all rights: no Event"
 active_again
 kube_within 60 told 2 || fail "with all rights: an Event is not counted up"
-"$VIPD" status -o json --run-dir "$KUBE/run" | jq -e '.source.problems == []' >/dev/null || fail "with all rights: problems"
+"$VIPD" status -o json --run-dir "$KUBE/run" | kube_is '.source.problems == []' || fail "with all rights: problems"
 ! grep -q 'code=403' "$KUBE/agent.log" || fail "with all rights: refusals"
 echo "ok with all rights: nothing is missing"
 agent_end

@@ -39,12 +39,12 @@ holds()
 # vip NAME FILTER: what jq says of the object.
 vip()
 {
-	kubectl get virtualips.vipd.io "$1" -o json | jq -e "$2" >/dev/null
+	kubectl get virtualips.vipd.io "$1" -o json | kube_is "$2"
 }
 
 node_state()
 {
-	kubectl get virtualipnodestates.vipd.io "$1" -o json | jq -e "$2" >/dev/null
+	kubectl get virtualipnodestates.vipd.io "$1" -o json | kube_is "$2"
 }
 
 # condition NAME TYPE STATUS REASON
@@ -56,8 +56,9 @@ condition()
 # event NAME REASON TEXT: an Event about the VirtualIP whose note has TEXT in it.
 event()
 {
-	kubectl -n default get events.events.k8s.io -o json | jq -e --arg name "$1" --arg reason "$2" --arg text "$3" \
-		'.items[] | select(.regarding.name == $name and .reason == $reason and (.note | contains($text)))' >/dev/null
+	kubectl -n default get events.events.k8s.io -o json | kube_is \
+		'.items[] | select(.regarding.name == $name and .reason == $reason and (.note | contains($text)))' \
+		--arg name "$1" --arg reason "$2" --arg text "$3"
 }
 
 # node_ready NODE STATUS
@@ -219,6 +220,41 @@ kubectl patch virtualips.vipd.io ssh --type=json -p '[{"op":"remove","path":"/sp
 holds 30 "selected again" condition ssh Accepted True Accepted
 holds 30 "node01 is active" vip ssh '.status.activeNode == "node01"'
 
+step "the definition is deleted, and made again"
+cat >"$LAB/quick.yaml" <<'YAML'
+apiVersion: vipd.io/v1alpha1
+kind: VirtualIP
+metadata: {name: quick}
+spec:
+  addresses: [192.168.44.121]
+  vrrp: {advertisementPeriodMilliseconds: 100, preemptionDelayMilliseconds: 0}
+  ports:
+  - {name: ssh, port: 22, healthCheck: {tcpSocket: {}, periodMilliseconds: 1000}}
+YAML
+quick_is_there()
+{
+	[ -n "$(lab_active 192.168.44.121)" ]
+}
+quick_is_gone()
+{
+	! quick_is_there
+}
+kubectl get virtualips.vipd.io ssh -o json | jq 'del(.metadata.uid, .metadata.resourceVersion, .metadata.creationTimestamp,
+	.metadata.generation, .metadata.managedFields, .status)' >"$LAB/ssh.json"
+kubectl apply -f "$LAB/quick.yaml" >/dev/null
+holds 20 "another VIP is active" quick_is_there
+kubectl delete crd virtualips.vipd.io --timeout=60s >/dev/null || status_fail "kubectl delete crd"
+holds 20 "both VIPs go with their objects" quick_is_gone
+holds 20 "the other one too" lab_only_active "" 192.168.44.120
+kubectl apply -k crd/ >/dev/null
+kube_within 30 kubectl wait --for=condition=Established --timeout=10s crd/virtualips.vipd.io || status_fail "the definition"
+kube_within 30 kubectl apply -f "$LAB/ssh.json" || status_fail "the object"
+holds 60 "the first one is back" lab_is_active node01 192.168.44.120
+kubectl apply -f "$LAB/quick.yaml" >/dev/null
+wait_for 2 "an object that is made then has its VIP within a second" quick_is_there
+kubectl delete virtualips.vipd.io quick >/dev/null
+holds 30 "node01 is active" vip ssh '.status.activeNode == "node01"'
+
 step "the roles change while the API server is away"
 kube_stop_apiserver
 expect "node01: exit status 0" lab_agent_stop node01
@@ -238,3 +274,6 @@ for n in node01 node03; do
 	expect "$n: no route is left" [ -z "$(ip -n $n route show table local proto 76)" ]
 	expect "$n: no address is left" lab_is_backup $n 192.168.44.120
 done
+holds 5 "the last one takes its name with it" vip ssh '.status | has("activeNode") | not'
+expect "condition Ready is False (NoActiveNode)" condition ssh Ready False NoActiveNode
+expect "its last Event was sent" event ssh HandingOver "node03 is handing over"

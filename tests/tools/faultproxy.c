@@ -10,6 +10,8 @@
  *   split           forwards what the server says byte by byte
  *   answer FILE     answers every request with the bytes of FILE and closes
  *   watch FILE      answers only requests that have "watch=1" so
+ *   page FILE       and these only those for a later page of a list ("continue=")
+ *   gather          forwards what the server says in pieces of a third of a second, all there is at once
  * Every command but `cut` resets the connections there are: the next request meets the fault. After each command
  * "done COMMAND" is printed. A request is expected in one piece and without a body, as those of a reader are.
  */
@@ -28,7 +30,9 @@
 #define MAX_PAIRS 64
 #define MAX_ANSWER (1 << 20)
 
-enum mode { PASS, REFUSE, SPLIT, ANSWER, WATCH };
+#define GATHER_MS 300
+
+enum mode { PASS, REFUSE, SPLIT, ANSWER, WATCH, PAGE, GATHER };
 
 struct proxy {
 	int listener;
@@ -132,7 +136,8 @@ static void meet(struct proxy *p)
 
 static bool is_harmed(const struct proxy *p, const char *request, size_t len)
 {
-	return p->mode == ANSWER || (p->mode == WATCH && memmem(request, len, "watch=1", 7));
+	return p->mode == ANSWER || (p->mode == WATCH && memmem(request, len, "watch=1", 7)) ||
+	       (p->mode == PAGE && memmem(request, len, "continue=", 9));
 }
 
 /* False: the pair is gone. */
@@ -155,6 +160,10 @@ static bool from_client(struct proxy *p, size_t i)
 static void from_server(struct proxy *p, size_t i)
 {
 	char buf[16384];
+
+	if (p->mode == GATHER)
+		(void)poll(NULL, 0, GATHER_MS);
+
 	ssize_t n = recv(p->pairs[i].server, buf, sizeof(buf), 0);
 	size_t piece = p->mode == SPLIT ? 1 : sizeof(buf);
 
@@ -175,8 +184,8 @@ static void read_answer(struct proxy *p, const char *file)
 static void obey(struct proxy *p, char *line)
 {
 	static const char *const words[] = {
-		[PASS] = "pass",     [REFUSE] = "refuse", [SPLIT] = "split",
-		[ANSWER] = "answer", [WATCH] = "watch",
+		[PASS] = "pass",   [REFUSE] = "refuse", [SPLIT] = "split",   [ANSWER] = "answer",
+		[WATCH] = "watch", [PAGE] = "page",     [GATHER] = "gather",
 	};
 	char *file = strchr(line, ' ');
 
