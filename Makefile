@@ -1,5 +1,10 @@
 # vipd: make builds build/vipd; make deps installs what is missing on Debian 12; make help lists the rest.
-PKG_CONFIG ?= pkg-config
+# A cross compiler comes with programs of the same prefix: make CC=aarch64-linux-gnu-gcc
+CROSS := $(patsubst %-gcc,%-,$(filter %-gcc,$(CC)))
+PKG_CONFIG ?= $(CROSS)pkg-config
+ifeq ($(origin AR),default)
+AR := $(CROSS)ar
+endif
 PKGS := libsystemd libcurl jansson yaml-0.1 libnl-3.0 libnl-genl-3.0 libnl-route-3.0 libnftnl libmnl libmicrohttpd
 VERSION := 0.1.0
 REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
@@ -10,7 +15,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 
 # What works without the libraries; everything else says how to get them.
-BARE := deps help clean format lint test test-kube image test-image e2e demo install guest-shell
+BARE := deps help clean format lint test test-kube image test-image e2e bench demo install guest-shell
 ifneq ($(filter-out $(BARE),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PKGS) 2>/dev/null && echo found),found)
 $(error the build needs libraries that are missing here; run: make deps)
@@ -77,9 +82,15 @@ $(BUILD)/guest/t_%: $(BUILD)/obj/tests/guest/t_%.o $(LIB)
 $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o
 	$(link)
 
+$(BUILD)/tools/nsexec: ALL_LDFLAGS += -static-pie
+
 # These speak to what vipd speaks to, with its own rooms.
 $(BUILD)/tools/kubewatch: $(BUILD)/obj/tests/tools/kubewatch.o $(LIB)
 	$(link) $(LIBS)
+
+# What keepalived is given where the kernel has no IPVS.
+$(BUILD)/tools/noipvs.so: tests/bench/noipvs.c Makefile
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) -std=c17 -D_GNU_SOURCE $(OPT) $(WARN) $(CFLAGS) -fPIC -shared -o $@ $<
 
 # A fuzz target is a replayer of its corpus everywhere, and a fuzzer with clang and SAN=fuzzer-no-link,...
 ifneq ($(filter fuzzer-no-link,$(subst $(comma), ,$(SAN))),)
@@ -97,7 +108,7 @@ units: $(UNITS)
 unit-binaries: $(UNITS)
 fuzzers: $(FUZZERS)
 tools: $(TOOLS)
-kernel-tests: $(KERNEL_TESTS) $(TOOLS)
+kernel-tests: $(KERNEL_TESTS) $(TOOLS) $(BUILD)/tools/noipvs.so
 
 # Runs every fuzz target over its corpus; with SAN=address,undefined a finding ends it.
 replay: $(FUZZERS)
@@ -115,11 +126,11 @@ check:
 
 ## test: install what is missing, build, and run everything
 test:
-	$(Q)hack/deps build test
+	$(Q)hack/deps build test e2e
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory CC=$(CLANG) CFLAGS=-Werror all
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory all unit-binaries kernel-tests
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory SAN=address,undefined all unit-binaries fuzzers
-	$(Q)tests/kube/build >/dev/null && tests/kube/build-helm >/dev/null || echo 'tests with a Kubernetes API server are skipped'
+	$(Q)tests/kube/build --nodes >/dev/null && tests/kube/build-helm >/dev/null || echo 'tests with Kubernetes are skipped'
 	$(Q)tests/run all
 
 ## test-kube: the tests with a real Kubernetes API server alone; builds it first (once; needs Go >= 1.25)
@@ -143,7 +154,14 @@ e2e:
 	$(Q)hack/deps build test e2e
 	$(Q)$(MAKE) -j$(JOBS) --no-print-directory all tools
 	$(Q)tests/kube/build --nodes >/dev/null
+	$(Q)tests/kube/build-helm >/dev/null
 	$(Q)tests/run e2e
+
+## bench: vipd beside keepalived (QUICK=1: one short round; ROUNDS, ROWS, KEEPALIVED: tests/bench/run)
+bench:
+	$(Q)hack/deps build test
+	$(Q)$(MAKE) -j$(JOBS) --no-print-directory all kernel-tests
+	$(Q)QUICK=$(QUICK) ROUNDS=$(ROUNDS) ROWS="$(ROWS)" $(if $(KEEPALIVED),KEEPALIVED=$(KEEPALIVED)) tests/bench/run
 
 ## fuzz: run every fuzz target for FUZZ_TIME seconds under ASan+UBSan
 fuzz:
@@ -177,7 +195,7 @@ help:
 	@echo 'all: build/vipd (SAN=address,undefined and CC=$(CLANG) build beside it; V=1 shows commands)'
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all units unit-binaries fuzzers tools kernel-tests replay lint check test test-kube image test-image e2e fuzz demo deps format install clean help
+.PHONY: all units unit-binaries fuzzers tools kernel-tests replay lint check test test-kube image test-image e2e bench fuzz demo deps format install clean help
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(CMD_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(NETNS_SRC) $(GUEST_SRC) \
 	$(TOOL_SRC) tests/fuzz/replay_main.c))

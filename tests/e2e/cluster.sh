@@ -22,7 +22,8 @@ cluster_need()
 	done
 	[ -x /usr/lib/cni/bridge ] || skip "the CNI plugins are missing (hack/deps e2e)"
 	KUBE_BIN=$("$LAB_TOP/tests/kube/build" --nodes --check 2>&1) || skip "$KUBE_BIN"
-	PATH=$KUBE_BIN:$PATH
+	cluster_helm=$("$LAB_TOP/tests/kube/build-helm" --check 2>&1) || skip "$cluster_helm"
+	PATH=$KUBE_BIN:$cluster_helm:$PATH
 	export PATH
 }
 
@@ -30,7 +31,15 @@ cluster_need()
 cluster_cleanup()
 {
 	trap - EXIT
-	[ -z "${KEEP-}" ] || { mkdir -p "$KEEP" && cp "$KUBE"/*.log "$KEEP/"; } 2>/dev/null
+	if [ -n "${KEEP-}" ]; then
+		mkdir -p "$KEEP"
+		cp "$KUBE"/*.log "$KEEP/"
+		for cluster_n in $LAB_NODES; do
+			for cluster_log in kubelet containerd; do
+				cp "$LAB/$cluster_n/$cluster_log.log" "$KEEP/$cluster_log-$cluster_n.log"
+			done
+		done
+	fi 2>/dev/null
 	lab_cleanup
 	rm -rf "$KUBE"
 }
@@ -53,6 +62,9 @@ cluster_dump()
 cluster_start()
 {
 	lab_init
+	# An emulated processor is what is short here, not memory: less garbage collection.
+	GOGC=400
+	export GOGC
 	# This namespace, the control plane's, is a host on the segment.
 	ip link add eth0 type veth peer name e-control netns sw
 	ip -n sw link set e-control master br0 up
@@ -63,7 +75,14 @@ cluster_start()
 	kube_init
 	trap cluster_cleanup EXIT
 	LAB_DUMP_MORE=cluster_dump
-	KUBE_FLAGS="--endpoint-reconciler-type=lease --kubelet-preferred-address-types=InternalIP
+	# containerd starts and takes the images meanwhile; the kubelet waits for its configuration.
+	for cluster_n in node01 node02; do
+		lab_forwarding $cluster_n
+		cp "$KUBE/ca.crt" "$LAB/$cluster_n/ca.crt"
+		kube_run $cluster_n ip netns exec $cluster_n "$LAB_TOP/tests/e2e/node" $cluster_n \
+			"$(lab_address $cluster_n)" "$LAB/$cluster_n" "$@"
+	done
+	KUBE_FLAGS="--enable-priority-and-fairness=false --endpoint-reconciler-type=lease --kubelet-preferred-address-types=InternalIP
 		--kubelet-client-certificate=$KUBE/admin.crt --kubelet-client-key=$KUBE/admin.key"
 	kube_start
 	note "the control plane works"
@@ -73,11 +92,8 @@ cluster_start()
 	kube_run kube-scheduler kube-scheduler --kubeconfig="$KUBE/scheduler.conf" --leader-elect=false \
 		--bind-address=127.0.0.1 --secure-port="$KUBE_PORT"
 	for cluster_n in node01 node02; do
-		lab_forwarding $cluster_n
-		cp "$KUBE/ca.crt" "$LAB/$cluster_n/ca.crt"
-		cluster_user $cluster_n "/O=system:nodes/CN=system:node:$cluster_n" >"$LAB/$cluster_n/kubelet.conf"
-		kube_run $cluster_n ip netns exec $cluster_n "$LAB_TOP/tests/e2e/node" $cluster_n \
-			"$(lab_address $cluster_n)" "$LAB/$cluster_n" "$@"
+		cluster_user $cluster_n "/O=system:nodes/CN=system:node:$cluster_n" >"$LAB/$cluster_n/kubelet.new"
+		mv "$LAB/$cluster_n/kubelet.new" "$LAB/$cluster_n/kubelet.conf"
 		cluster_proxy $cluster_n iptables
 	done
 	for cluster_n in node01 node02; do
@@ -118,7 +134,7 @@ cluster_proxy()
 # cluster_pod POD NODE
 cluster_pod()
 {
-	kubectl apply -f - <<-END
+	kubectl create --validate=false -f - <<-END
 		apiVersion: v1
 		kind: Pod
 		metadata: {name: $1, namespace: default}
