@@ -74,6 +74,7 @@ cluster_start()
 	lab_node node01 node02
 	kube_init
 	trap cluster_cleanup EXIT
+	trap 'fail "it takes too long"' TERM
 	LAB_DUMP_MORE=cluster_dump
 	# containerd starts and takes the images meanwhile; the kubelet waits for its configuration.
 	for cluster_n in node01 node02; do
@@ -97,8 +98,9 @@ cluster_start()
 		cluster_proxy $cluster_n iptables
 	done
 	for cluster_n in node01 node02; do
-		wait_for 600 "$cluster_n is Ready" cluster_is_ready $cluster_n
+		wait_for 400 "$cluster_n is Ready" cluster_is_ready $cluster_n
 	done
+	note "the cluster works" # tests/e2e/host looks for this
 }
 
 # cluster_user NAME SUBJECT: prints the kubeconfig of a user with a certificate.

@@ -55,13 +55,38 @@ kube_fail()
 # kube_within SECONDS COMMAND...: tries until COMMAND succeeds.
 kube_within()
 {
-	kube_tries=$(($1 * 5 * KUBE_PATIENCE))
+	kube_end_s=$(($(kube_now_s) + $1 * KUBE_PATIENCE))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		kube_tries=$((kube_tries - 1))
-		[ $kube_tries -gt 0 ] || return 1
+		[ "$(kube_now_s)" -lt "$kube_end_s" ] || return 1
 		sleep 0.2
 	done
+}
+
+kube_now_s()
+{
+	read -r kube_up _ </proc/uptime
+	echo "${kube_up%.*}"
+}
+
+# kube_answers SECONDS NAME COMMAND...: the same for a program that was started, which must not end meanwhile.
+kube_answers()
+{
+	kube_program=$2
+	kube_end_s=$(($(kube_now_s) + $1 * KUBE_PATIENCE))
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		read -r kube_pid <"$KUBE/$kube_program.pid"
+		kube_alive "$kube_pid" || kube_fail "$kube_program has ended"
+		[ "$(kube_now_s)" -lt "$kube_end_s" ] || kube_fail "$kube_program does not work"
+		sleep 0.2
+	done
+}
+
+# No call of it waits for ever.
+kubectl()
+{
+	timeout $((60 * KUBE_PATIENCE)) kubectl "$@"
 }
 
 # kube_is FILTER [OPTION...]: what jq says of the one document on stdin. No document is no success: jq -e alone makes one
@@ -214,14 +239,14 @@ kube_start()
 		--listen-peer-urls="http://127.0.0.1:$KUBE_ETCD_PEER_PORT" \
 		--initial-advertise-peer-urls="http://127.0.0.1:$KUBE_ETCD_PEER_PORT" \
 		--initial-cluster="default=http://127.0.0.1:$KUBE_ETCD_PEER_PORT"
-	kube_within 60 curl -fsS -m 2 "http://127.0.0.1:$KUBE_ETCD_PORT/health" || kube_fail "etcd does not start"
+	kube_answers 60 etcd curl -fsS -m 5 "http://127.0.0.1:$KUBE_ETCD_PORT/health"
 	kube_start_apiserver
 	kube_run kube-controller-manager kube-controller-manager --kubeconfig="$KUBE/manager.conf" \
 		--bind-address=127.0.0.1 --secure-port="$KUBE_MANAGER_PORT" --cert-dir="$KUBE/manager-certs" \
 		--leader-elect=false --use-service-account-credentials \
 		--service-account-private-key-file="$KUBE/sa.key" --root-ca-file="$KUBE/ca.crt" \
 		--controllers="$KUBE_CONTROLLERS"
-	kube_within 90 kubectl -n default get serviceaccount default || kube_fail "kube-controller-manager does not work"
+	kube_answers 90 kube-controller-manager kubectl -n default get serviceaccount default
 }
 
 # kube_start_apiserver [NAME PORT]: another one than kube-apiserver at KUBE_API_PORT. KUBE_FLAGS: more flags,
@@ -238,7 +263,7 @@ kube_start_apiserver()
 		--service-cluster-ip-range=10.96.0.0/16 --service-account-issuer="$KUBE_ISSUER" \
 		--service-account-key-file="$KUBE/sa.pub" --service-account-signing-key-file="$KUBE/sa.key" \
 		--profiling=false ${KUBE_FLAGS-}
-	kube_within 120 kube_ready "${2:-$KUBE_API_PORT}" || kube_fail "kube-apiserver does not start"
+	kube_answers 120 "${1:-kube-apiserver}" kube_ready "${2:-$KUBE_API_PORT}"
 }
 
 kube_ready()
@@ -319,7 +344,6 @@ kube_api_merge()
 
 # --- nodes and agents
 
-# kube_node NAME ADDRESS [LABEL=VALUE]
 # kube_eth0: node01's interface, in this network namespace; the other end is eth1.
 kube_eth0()
 {
@@ -341,6 +365,7 @@ kube_deploy()
 	done
 }
 
+# kube_node NAME ADDRESS [LABEL=VALUE]
 kube_node()
 {
 	kubectl create -f - <<END >/dev/null || kube_fail "Node $1"
