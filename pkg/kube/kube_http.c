@@ -72,9 +72,9 @@ static void note_answer(struct kube_http *h, const struct kube_transfer *t, uint
 
 	k->stats.contact_ns = now_ns;
 	k->stats.n_answers[class > 0 && class < 6 ? class : 0]++;
-	if (!k->is_away)
+	if (k->away == KUBE_HERE)
 		return;
-	k->is_away = false;
+	k->away = KUBE_HERE;
 	kube_report(k, LOG_LEVEL_INFO, "API server %s answers again",
 		    k->config->servers[t->server_idx]);
 	kube_reflectors_back(k, now_ns);
@@ -84,9 +84,10 @@ static void note_away(struct kube_http *h, const struct kube_transfer *t,
 		      const struct kube_result *r)
 {
 	struct kube *k = h->k;
+	enum kube_away away = r->is_distrusted ? KUBE_DISTRUSTED : KUBE_AWAY;
 
 	/* once, and again where it is the certificate now: that is for a person to mend */
-	if (k->is_away && (k->is_distrusted || !r->is_distrusted))
+	if (k->away >= away)
 		return;
 	if (k->config->n_servers > 1)
 		kube_report(k, LOG_LEVEL_WARNING,
@@ -95,8 +96,7 @@ static void note_away(struct kube_http *h, const struct kube_transfer *t,
 	else
 		kube_report(k, LOG_LEVEL_WARNING, "API server %s does not answer: %s",
 			    k->config->servers[t->server_idx], r->error);
-	k->is_away = true;
-	k->is_distrusted = r->is_distrusted;
+	k->away = away;
 }
 
 /* ---- delivery ---- */

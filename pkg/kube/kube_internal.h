@@ -345,6 +345,13 @@ void kube_store_sweep(struct kube_store *s, uint64_t round, kube_store_fn fn, vo
 
 struct kube_http;
 
+/* What has been reported of the servers; each is worse than the one before. */
+enum kube_away {
+	KUBE_HERE,
+	KUBE_AWAY, /* none answers */
+	KUBE_DISTRUSTED, /* and that for its certificate */
+};
+
 struct kube {
 	struct loop *loop;
 	struct kube_config *config;
@@ -356,8 +363,7 @@ struct kube {
 	TAILQ_HEAD(, kube_reflector) reflectors;
 	size_t server_idx; /* of the one in use */
 	struct kube_stats stats;
-	bool is_away; /* no server answers, and that has been reported */
-	bool is_distrusted; /* as long as is_away: that it is for its certificate has been reported */
+	enum kube_away away;
 	uint64_t backoff_base_ns, backoff_max_ns; /* 0: as they should be; tests are in a hurry */
 };
 void kube_report(struct kube *k, enum log_level level, const char *fmt, ...)

@@ -118,8 +118,8 @@ struct plan_vip {
 	/* for people: of the refusal, else the fault, else what is degraded; names the field or thing, its value
 	 * and the cure, with a free number where one is needed */
 	char message[200];
-	char rejection
-		[200]; /* in the same way, of the version that does not count; "" if there is none */
+	/* in the same way, of the version that does not count; "" if there is none */
+	char rejection[200];
 	bool routes; /* takes part in VRRP; false if refused */
 	bool serves; /* is a real server; false if refused */
 	unsigned int ifindex;
