@@ -93,7 +93,6 @@ balanced_down()
 		ip -n "$n" address flush dev eth0 to $VIP/32
 		lab_in "$n" nft flush ruleset
 		lab_in "$n" ipvsadm -C
-		"$VIPD" version >/dev/null
 		ip -n "$n" route flush table local proto 76 2>/dev/null
 	done
 }

@@ -127,7 +127,7 @@ bench_start()
 		lab_agent_start "$bench_n" "$@"
 		;;
 	keepalived)
-		ip netns exec "$bench_n" env ${BENCH_PRELOAD:+"LD_PRELOAD=$BENCH_PRELOAD"} "$KEEPALIVED" -n -l -G \
+		nsexec "$bench_n" ${BENCH_PRELOAD:+env "LD_PRELOAD=$BENCH_PRELOAD"} "$KEEPALIVED" -n -l -G \
 			-f "$LAB/$bench_n.conf" -p "$LAB/$bench_n.k" -r "$LAB/$bench_n.kv" -c "$LAB/$bench_n.kc" "$@" \
 			>"$LAB/$bench_n.klog" 2>&1 &
 		echo $! >"$LAB/$bench_n.kpid"

@@ -182,7 +182,7 @@ change()
 	for round in $ROUND_LIST; do
 		bench_up vipd 3 100
 		bench_manifest 3 100 2222 >"$LAB/changed.yaml"
-		bench_notify 2222 ip netns exec node01
+		bench_notify 2222 nsexec node01
 		began=$(date +%s.%N)
 		mv "$LAB/changed.yaml" "$LAB/node01/manifests/vips.yaml"
 		bench_notified
