@@ -1,34 +1,18 @@
 #!/bin/sh
 # The rows with a real API server, in one network namespace: change, memory. What it takes is built by
 # tests/kube/build; exit status 77 where it is not.
-if [ "${1-}" != --inside ]; then
-	exec unshare --net "$0" --inside
-fi
 . "$(dirname "$0")/../lib/lab.sh"
-KUBE_TOP=$LAB_TOP
-. "$KUBE_TOP/tests/kube/lib.sh"
-fail()
-{
-	[ ! -s "${LAB-}/agent.log" ] || tail -n 30 "$LAB/agent.log"
-	kube_fail "$*"
-}
+. "$LAB_TOP/tests/kube/node01.sh"
+node01_enter "$@"
 . "$LAB_TOP/tests/bench/lib.sh"
 LAB_START_MS=$(lab_now_ms)
 set -u
 
 kube_need
-kube_eth0
-kube_init
+node01_start
 LAB=$KUBE
-kube_start
-kube_deploy
-kube_node node01 192.168.44.51
-kube_agent node01
-kube_agent_config node01
 bench_manifest 3 100 | kubectl create -f - >/dev/null || fail "the objects are refused"
-"$VIPD" run --kubeconfig "$KUBE/node01.conf" --node-name node01 --state-dir "$KUBE/state" --run-dir "$KUBE/run" \
-	--health-address '' >"$KUBE/agent.log" 2>&1 &
-echo $! >"$KUBE/agent.pid"
+node01_agent node01.conf
 cp "$KUBE/agent.pid" "$KUBE/node01.agent"
 active()
 {

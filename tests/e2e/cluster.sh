@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# cluster.sh: a real Kubernetes of two nodes for the lab: control plane (tests/kube/lib.sh) on 192.168.44.1, and on
+# cluster.sh: a real Kubernetes of two nodes for the lab: control plane (tests/kube/segment.sh) on 192.168.44.1, and on
 # each node containerd, a kubelet and kube-proxy (tests/e2e/node). After lab.sh and lab_enter:
 #
 #	cluster_need			# skips the test where something is missing
@@ -9,11 +9,9 @@
 #					# ipvs.excludeCIDRs
 #
 # kubectl is the administrator's. $LAB/NODE/ holds kubelet.log and containerd.log. Emulated, it takes minutes.
-KUBE_TOP=$LAB_TOP
-KUBE_ADDRESS=192.168.44.1
 KUBE_PATIENCE=${KUBE_PATIENCE:-4}
 KUBE_CONTROLLERS='*'
-. "$LAB_TOP/tests/kube/lib.sh"
+. "$LAB_TOP/tests/kube/segment.sh"
 
 cluster_need()
 {
@@ -61,17 +59,10 @@ cluster_dump()
 
 cluster_start()
 {
-	lab_init
 	# An emulated processor is what is short here, not memory: less garbage collection.
 	GOGC=400
 	export GOGC
-	# This namespace, the control plane's, is a host on the segment.
-	ip link add eth0 type veth peer name e-control netns sw
-	ip -n sw link set e-control master br0 up
-	ip link set lo up
-	ip link set eth0 up
-	ip address add $KUBE_ADDRESS/24 dev eth0
-	lab_node node01 node02
+	segment_nodes node01 node02
 	kube_init
 	trap cluster_cleanup EXIT
 	trap 'fail "it takes too long"' TERM

@@ -3,47 +3,10 @@
 # says, no address leaves the node, and once it ends, an edit arrives. Then, without the proxy: the server's CA is
 # another one, and a Node of two megabytes.
 # timeout: 600
-if [ "${1-}" != --inside ]; then
-	exec unshare --net "$0" --inside
-fi
-KUBE_TOP=$(cd "$(dirname "$0")/../.." && pwd)
-. "$KUBE_TOP/tests/kube/lib.sh"
+. "$(dirname "$0")/node01.sh"
+node01_enter "$@"
 . "$KUBE_TOP/tests/kube/faultproxy.sh"
-VIPD=${VIPD:-$KUBE_TOP/build/vipd}
 set -u
-
-fail()
-{
-	echo "--- agent"
-	tail -n 30 "$KUBE/agent.log"
-	kube_fail "$*"
-}
-
-# holds SECONDS TEXT COMMAND...
-holds()
-{
-	seconds=$1 text=$2
-	shift 2
-	kube_within "$seconds" "$@" || fail "not within $seconds s: $text"
-}
-
-at_node()
-{
-	ip -4 address show dev eth0 | grep -q " $1/32 "
-}
-
-# has FILTER: of the agent's status.
-has()
-{
-	"$VIPD" status -o json --run-dir "$KUBE/run" | kube_is "$1"
-}
-
-# agent CONFIG
-agent()
-{
-	kube_run agent "$VIPD" run --kubeconfig "$KUBE/$1" --node-name node01 --state-dir "$KUBE/state" \
-		--run-dir "$KUBE/run" --health-address ''
-}
 
 # edit PORT: of the VIP that changes.
 edit()
@@ -54,7 +17,7 @@ edit()
 
 knows_port()
 {
-	has ".virtualIPs[] | select(.name == \"moving\").ports[0].port == $1"
+	node01_has ".virtualIPs[] | select(.name == \"moving\").ports[0].port == $1"
 }
 
 # Of all that happened to addresses since the agent had them, a loss is what must not be there.
@@ -74,22 +37,14 @@ harm()
 	port=$((port + 1))
 	edit $port
 	proxy pass
-	began=$(date +%s)
 	holds 90 "$what: the edit arrives" knows_port $port
 	nothing_left "$what"
-	at_node 192.168.44.120 || fail "$what: the address is not there"
-	echo "ok   $what (the edit arrived $(($(date +%s) - began)) s after it)"
+	node01_owns 192.168.44.120 || fail "$what: the address is not there"
 }
 
 kube_need
 faultproxy_need
-kube_eth0
-kube_init
-kube_start
-kube_deploy
-kube_node node01 192.168.44.51
-kube_agent node01
-kube_agent_config node01
+node01_start
 kubectl apply -f "$KUBE_TOP/deploy/examples/" >/dev/null || kube_fail "the examples are refused"
 port=8000
 kubectl apply -f - >/dev/null <<YAML || kube_fail "the object is refused"
@@ -99,9 +54,9 @@ metadata: {name: moving}
 spec: {addresses: [192.168.44.140], ports: [{port: $port}]}
 YAML
 faultproxy_start node01
-agent front.conf
-holds 40 "all four are active" has '(.virtualIPs | length) == 4 and all(.virtualIPs[]; .role == "Active")'
-holds 10 "and their addresses are there" at_node 192.168.44.140
+node01_agent front.conf
+holds 40 "all four are active" node01_has '(.virtualIPs | length) == 4 and all(.virtualIPs[]; .role == "Active")'
+holds 10 "and their addresses are there" node01_owns 192.168.44.140
 kube_run addresses ip -o monitor address
 sleep 1
 
@@ -121,22 +76,17 @@ harm "watches are answered with: expired" watch "$KUBE/expired"
 proxy refuse
 kubectl delete virtualips.vipd.io moving >/dev/null
 sleep 3
-at_node 192.168.44.140 || fail "an object that is deleted meanwhile goes before the agent can know"
+node01_owns 192.168.44.140 || fail "an object that is deleted meanwhile goes before the agent can know"
 proxy pass
-went()
-{
-	! at_node 192.168.44.140
-}
-holds 60 "what was deleted meanwhile goes with the next complete list" went
-at_node 192.168.44.120 || fail "another VIP went too"
-echo "ok   what was deleted meanwhile goes with the next complete list, and nothing else"
+holds 60 "what was deleted meanwhile goes with the next complete list" node01_lacks 192.168.44.140
+node01_owns 192.168.44.120 || fail "another VIP went too"
 kube_end agent
 
 # --- the server itself
 # The addresses go with the agent, and are back with the next one.
-agent node01.conf
-holds 40 "active again" has '(.virtualIPs | length) == 3 and all(.virtualIPs[]; .role == "Active")'
-holds 10 "the stream is there" has .source.synced
+node01_agent node01.conf
+holds 40 "active again" node01_has '(.virtualIPs | length) == 3 and all(.virtualIPs[]; .role == "Active")'
+holds 10 "the stream is there" node01_has .source.synced
 : >"$KUBE/addresses.log"
 
 # The server has its new certificate before the agents have the CA: they trust nobody in between. Nor do the
@@ -148,14 +98,12 @@ kube_stop_apiserver
 sed -i "s,certificate-authority: [^}]*,certificate-authority: $KUBE_CA," "$KUBECONFIG"
 kube_start_apiserver
 holds 60 "the agent says that it does not trust the server" grep -q "does not answer: SSL certificate problem" "$KUBE/agent.log"
-has '.source.synced | not' || holds 20 "and is not in step" has '.source.synced | not'
+node01_has '.source.synced | not' || holds 20 "and is not in step" node01_has '.source.synced | not'
 cp "$KUBE_CA" "$KUBE/ca.crt.next"
 mv "$KUBE/ca.crt.next" "$KUBE/ca.crt"
-began=$(date +%s)
-holds 60 "with the new CA in its file it is in step again" has .source.synced
+holds 60 "with the new CA in its file it is in step again" node01_has .source.synced
 nothing_left "the CA changes"
-at_node 192.168.44.120 || fail "the CA changes: the address is not there"
-echo "ok   the server's CA is replaced (trusted $(($(date +%s) - began)) s after its file was)"
+node01_owns 192.168.44.120 || fail "the CA changes: the address is not there"
 
 # patch_node PATH JSON: a server without a processor for two megabytes says 504 after a while, and is asked again.
 patch_node()
@@ -174,13 +122,11 @@ patch_node /status "$(jq -nc '{status: {images: [
 size=$(kube_api GET /api/v1/nodes/node01 | wc -c)
 [ "$size" -gt 2000000 ] || fail "the Node has only $size bytes"
 patch_node "" '{"spec": {"unschedulable": true}}'
-holds 20 "the cordon of a Node of $size bytes is heard" has 'any(.virtualIPs[].members[]; .cordoned)'
+holds 20 "the cordon of a Node of $size bytes is heard" node01_has 'any(.virtualIPs[].members[]; .cordoned)'
 nothing_left "two megabytes"
 patch_node "" '{"spec": {"unschedulable": null}}'
-echo "ok   an event of $size bytes"
 kube_stop_apiserver
 kube_start_apiserver
-holds 90 "a list with $size bytes" has .source.synced
-at_node 192.168.44.120 || fail "two megabytes: the address is not there"
+holds 90 "a list with $size bytes" node01_has .source.synced
+node01_owns 192.168.44.120 || fail "two megabytes: the address is not there"
 nothing_left "two megabytes"
-echo "ok   a list of $size bytes"

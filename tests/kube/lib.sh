@@ -8,7 +8,6 @@
 #	kubectl get nodes		# as the administrator: KUBECONFIG is set, kubectl is the built one
 #	kube_api GET /api/v1/nodes	# the same by HTTP: the answer, and its status in the file $KUBE/status
 #	kube_deploy			# deploy/manifests, its definitions served
-#	kube_eth0			# node01's interface, for a test with one node in a network namespace
 #	kube_node node01 192.168.44.51	# a Node that is ready; nothing runs there
 #	kube_agent node01		# a pod vipd-node01 of service account vipd-system/vipd on it; then
 #	kube_agent_config node01	# the file $KUBE/node01.conf for it
@@ -343,16 +342,6 @@ kube_api_merge()
 }
 
 # --- nodes and agents
-
-# kube_eth0: node01's interface, in this network namespace; the other end is eth1.
-kube_eth0()
-{
-	ip link set lo up
-	ip link add eth0 address 02:00:00:44:00:51 type veth peer name eth1
-	ip link set eth0 up
-	ip link set eth1 up
-	ip address add 192.168.44.51/24 dev eth0
-}
 
 # kube_deploy: deploy/manifests; returns when both definitions are served.
 kube_deploy()

@@ -2,34 +2,14 @@
 # The rights of deploy/manifests are the fewest: with all of them nothing is missing, and with any verb less something
 # that a person can see fails. One agent, in a network namespace with the control plane.
 # timeout: 600
-if [ "${1-}" != --inside ]; then
-	exec unshare --net "$0" --inside
-fi
-KUBE_TOP=$(cd "$(dirname "$0")/../.." && pwd)
-. "$KUBE_TOP/tests/kube/lib.sh"
-VIPD=${VIPD:-$KUBE_TOP/build/vipd}
+. "$(dirname "$0")/node01.sh"
+node01_enter "$@"
 
-fail()
-{
-	echo "--- agent"
-	tail -n 20 "$KUBE/agent.log"
-	kubectl -n default get events.events.k8s.io
-	kube_fail "$*"
-}
-
-agent_start()
+# A new one, which remembers nothing.
+agent()
 {
 	rm -rf "$KUBE/state" "$KUBE/agent.log"
-	"$VIPD" run --kubeconfig "$KUBE/node01.conf" --node-name node01 --state-dir "$KUBE/state" --daemonset vipd \
-		--run-dir "$KUBE/run" --health-address '' >"$KUBE/agent.log" 2>&1 &
-	AGENT=$!
-	echo $AGENT >"$KUBE/agent.pid"
-}
-
-agent_end()
-{
-	kill -KILL "$AGENT"
-	wait "$AGENT" 2>/dev/null
+	node01_agent node01.conf --daemonset vipd
 }
 
 # --- what can be seen
@@ -37,8 +17,7 @@ agent_end()
 # refused PATH: `vipd status` names the resource that cannot be read.
 refused()
 {
-	"$VIPD" status -o json --run-dir "$KUBE/run" | kube_is \
-		'.source.problems[] | select(.origin | endswith($path)) | .message | contains("403")' --arg path "$1"
+	node01_has '.source.problems[] | select(.origin | endswith($path)) | .message | contains("403")' --arg path "$1"
 }
 
 unwritten()
@@ -67,19 +46,9 @@ told()
 active_again()
 {
 	ip link set eth1 down
-	kube_within 10 not_active || fail "a pulled cable is not noticed"
+	kube_within 10 node01_lacks 192.168.44.120 || fail "a pulled cable is not noticed"
 	ip link set eth1 up
-	kube_within 20 active || fail "node01 does not become active again"
-}
-
-active()
-{
-	ip -4 address show dev eth0 | grep -q " 192.168.44.120/32 "
-}
-
-not_active()
-{
-	! active
+	kube_within 20 node01_owns 192.168.44.120 || fail "node01 does not become active again"
 }
 
 fresh()
@@ -114,17 +83,11 @@ fails()
 	what=$1
 	shift
 	kube_within 40 "$@" || fail "nothing fails without $what"
-	echo "ok without $what: $*"
+	echo "ok   without $what: $*"
 }
 
 kube_need
-kube_eth0
-kube_init
-kube_start
-kube_deploy
-kube_node node01 192.168.44.51
-kube_agent node01
-kube_agent_config node01
+node01_start
 kubectl apply -f - >/dev/null <<'YAML' || kube_fail "the object is refused"
 apiVersion: vipd.io/v1alpha1
 kind: VirtualIP
@@ -136,16 +99,16 @@ spec:
 YAML
 kubectl -n vipd-system create secret generic vipd-vrrp --from-literal=password=password >/dev/null
 
-agent_start
+agent
 kube_within 30 status_is_written || fail "with all rights: the status is not written"
 kube_within 30 state_is_written || fail "with all rights: the state is not written"
 kube_within 30 told 1 || fail "with all rights: no Event"
 active_again
 kube_within 60 told 2 || fail "with all rights: an Event is not counted up"
-"$VIPD" status -o json --run-dir "$KUBE/run" | kube_is '.source.problems == []' || fail "with all rights: problems"
+node01_has '.source.problems == []' || fail "with all rights: problems"
 ! grep -q 'code=403' "$KUBE/agent.log" || fail "with all rights: refusals"
-echo "ok with all rights: nothing is missing"
-agent_end
+echo "ok   with all rights: nothing is missing"
+kube_end agent KILL
 
 # The rest reads the roles themselves, so that no verb can be forgotten here.
 tried=0
@@ -153,7 +116,7 @@ while read -r role namespace resource verb; do
 	fresh
 	without "$role" "$namespace" "$resource" "$verb"
 	sleep 1
-	agent_start
+	agent
 	case "$resource $verb" in
 	"virtualips list" | "virtualips watch") fails "$verb $resource" refused /apis/vipd.io/v1alpha1/virtualips ;;
 	"nodes list" | "nodes watch") fails "$verb $resource" refused /api/v1/nodes ;;
@@ -167,19 +130,19 @@ while read -r role namespace resource verb; do
 		kube_within 30 state_is_written || fail "the agent does not work"
 		sleep 3
 		! told 1 || fail "nothing fails without $verb $resource"
-		echo "ok without $verb $resource: there is no Event"
+		echo "ok   without $verb $resource: there is no Event"
 		;;
 	"events patch")
 		kube_within 30 told 1 || fail "no Event"
 		active_again
 		sleep 5
 		! told 2 || fail "nothing fails without $verb $resource"
-		echo "ok without $verb $resource: an Event is not counted up"
+		echo "ok   without $verb $resource: an Event is not counted up"
 		;;
 	*) fail "nothing here tells what $verb $resource is good for" ;;
 	esac
 	tried=$((tried + 1))
-	agent_end
+	kube_end agent KILL
 	with_all
 done <<LIST
 $(for f in clusterrole:vipd:- role:vipd:vipd-system role:vipd-events:default; do
@@ -191,4 +154,4 @@ $(for f in clusterrole:vipd:- role:vipd:vipd-system role:vipd-events:default; do
 done)
 LIST
 [ $tried -gt 10 ] || fail "only $tried verbs were tried"
-echo "ok each of $tried verbs is needed"
+echo "ok   each of $tried verbs is needed"

@@ -4,21 +4,13 @@
 # timeout: 600
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"
-KUBE_TOP=$LAB_TOP
-. "$KUBE_TOP/tests/kube/lib.sh"
-KUBE_ADDRESS=192.168.44.1
+. "$LAB_TOP/tests/kube/segment.sh"
 NODES="node01 node02"
 N=${N:-1000}
 kube_need
 lab_need_agent
-lab_init
-ip link set lo up
-ip -n sw link add e-api type veth peer name eth0 netns 1 address "$(lab_mac 1)"
-ip -n sw link set e-api master br0 up
-ip link set eth0 up
-ip address add $KUBE_ADDRESS/24 dev eth0
 # shellcheck disable=SC2086 # a list of names
-lab_node $NODES
+segment_nodes $NODES
 # Three more segments; the first one has the nodes' own addresses.
 for i in 1 2 3; do
 	ip -n sw link add br$i type bridge mcast_snooping 0
@@ -47,13 +39,6 @@ vips()
 	}'
 }
 
-agent()
-{
-	nsexec "$1" "$VIPD" run --kubeconfig "$KUBE/$1.conf" --node-name "$1" --state-dir "$LAB/$1/state" \
-		--run-dir "$LAB/$1/run" --daemonset vipd --health-address '' >>"$LAB/$1.log" 2>&1 &
-	echo $! >"$LAB/$1.agent"
-}
-
 # has NODE COUNT: so many VIPs' addresses are there.
 has()
 {
@@ -77,25 +62,9 @@ versions()
 	kubectl get virtualips.vipd.io,virtualipnodestates.vipd.io -o json | jq -c '[.items[].metadata.resourceVersion]' | cksum
 }
 
-# in_time SECONDS TEXT COMMAND...
-in_time()
-{
-	scale_text=$2 scale_from=$(lab_now_ms) scale_limit=$1
-	shift 2
-	kube_within "$scale_limit" "$@" || {
-		kubectl get virtualips.vipd.io | head -20
-		ip -n node02 -4 -o address show | grep -c '/32 '
-		fail "not within $scale_limit s: $scale_text"
-	}
-	note "$scale_text ($(seconds $(($(lab_now_ms) - scale_from))) s)"
-}
-
-kube_init
-trap 'kube_cleanup; lab_cleanup' EXIT
-kube_start
-kube_deploy
+segment_start
 for n in $NODES; do
-	kube_node "$n" "$(lab_address "$n")"
+	segment_node "$n"
 	addresses=
 	for i in 1 2 3; do
 		address=10.4$i.0.$((50 + $(lab_number "$n")))
@@ -104,10 +73,7 @@ for n in $NODES; do
 	done
 	kube_api_merge "/api/v1/nodes/$n/status" '{"status": {"addresses": [{"type": "InternalIP", "address": "'"$(lab_address "$n")"'"}'"$addresses"']}}' \
 		>/dev/null || kube_fail "the addresses of $n"
-	kube_agent "$n"
-	kube_agent_config "$n"
-	lab_server "$n" 22 -e
-	agent "$n"
+	segment_agent "$n"
 done
 
 step "$N objects"
@@ -116,10 +82,10 @@ kubectl delete validatingadmissionpolicybinding vipd-unique >/dev/null || kube_f
 sleep 3
 vips >"$KUBE/vips.yaml"
 kubectl create -f "$KUBE/vips.yaml" >/dev/null || kube_fail "the objects are refused"
-in_time 120 "node01 has all addresses" has node01 $N
-in_time 10 "node02 has none" has node02 0
-in_time 240 "all objects name it" named node01 $N
-in_time 60 "all real servers are healthy" healthy 2
+holds 120 "node01 has all addresses" has node01 $N
+holds 10 "node02 has none" has node02 0
+holds 240 "all objects name it" named node01 $N
+holds 60 "all real servers are healthy" healthy 2
 expect_not "nobody is taken for a stranger" grep -q Stranger "$LAB/node01.log" "$LAB/node02.log"
 quiet()
 {
@@ -127,7 +93,7 @@ quiet()
 	sleep 10
 	[ "$before" = "$(versions)" ]
 }
-in_time 120 "and then nothing is written for 10 s" quiet
+holds 120 "and then nothing is written for 10 s" quiet
 
 step "one is edited"
 kubectl patch virtualips.vipd.io v7 --type=merge -p '{"spec":{"addresses":["10.43.1.252"]}}' >/dev/null
@@ -135,17 +101,17 @@ edited()
 {
 	ip -n node01 -4 -o address show dev eth3 | grep -q ' 10.43.1.252/32 '
 }
-in_time 10 "its address is the new one" edited
+holds 10 "its address is the new one" edited
 expect "the others stay" has node01 $N
 
 step "node01 stops"
 expect "exit status 0" lab_agent_stop node01
-in_time 30 "node02 has all addresses" has node02 $N
-in_time 10 "node01 has none" has node01 0
-in_time 240 "all objects name it" named node02 $N
+holds 30 "node02 has all addresses" has node02 $N
+holds 10 "node01 has none" has node01 0
+holds 240 "all objects name it" named node02 $N
 
 step "all are deleted"
 kubectl delete virtualips.vipd.io --all --wait=false >/dev/null
-in_time 60 "no address is left" has node02 0
+holds 60 "no address is left" has node02 0
 lab_json node02 '.virtualIPs | length == 0' >/dev/null || fail "node02 still has some"
 expect "exit status 0" lab_agent_stop node02

@@ -4,37 +4,12 @@
 # timeout: 420
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"
-KUBE_TOP=$LAB_TOP
-. "$KUBE_TOP/tests/kube/lib.sh"
-KUBE_ADDRESS=192.168.44.1
+. "$LAB_TOP/tests/kube/segment.sh"
 NODES="node01 node02 node03"
 kube_need
 lab_need_agent
-lab_init
-# The control plane is here, on the segment of the nodes.
-ip link set lo up
-ip -n sw link add e-api type veth peer name eth0 netns 1 address "$(lab_mac 1)"
-ip -n sw link set e-api master br0 up
-ip link set eth0 up
-ip address add $KUBE_ADDRESS/24 dev eth0
 # shellcheck disable=SC2086 # a list of names
-lab_node $NODES
-
-status_fail()
-{
-	kubectl get virtualips.vipd.io,virtualipnodestates.vipd.io -o yaml | grep -v -e managedFields -e '  f:' | tail -n 80
-	kubectl -n default get events.events.k8s.io | tail -n 20
-	fail "$@"
-}
-
-# holds SECONDS TEXT COMMAND...
-holds()
-{
-	status_seconds=$1 status_text=$2
-	shift 2
-	kube_within "$status_seconds" "$@" || status_fail "not within $status_seconds s: $status_text"
-	note "$status_text"
-}
+segment_nodes $NODES
 
 # vip NAME FILTER: what jq says of the object.
 vip()
@@ -75,22 +50,9 @@ versions()
 		jq -c '[.items[] | {kind, name: .metadata.name, version: .metadata.resourceVersion}]'
 }
 
-agent()
-{
-	ip netns exec "$1" "$VIPD" run --kubeconfig "$KUBE/$1.conf" --node-name "$1" --state-dir "$LAB/$1/state" \
-		--run-dir "$LAB/$1/run" --daemonset vipd --health-address '' >>"$LAB/$1.log" 2>&1 &
-	echo $! >"$LAB/$1.agent"
-}
-
-kube_init
-trap 'kube_cleanup; lab_cleanup' EXIT
-kube_start
-kube_deploy
+segment_start
 for n in $NODES; do
-	kube_node "$n" "$(lab_address "$n")"
-	kube_agent "$n"
-	kube_agent_config "$n"
-	lab_server "$n" 22 -e
+	segment_node "$n"
 done
 kubectl apply -f - >/dev/null <<'YAML' || kube_fail "the object is refused"
 apiVersion: vipd.io/v1alpha1
@@ -109,7 +71,7 @@ YAML
 
 step "three agents start"
 for n in $NODES; do
-	agent "$n"
+	segment_agent "$n"
 done
 holds 60 "the object names the active node" vip ssh '.status.activeNode == "node01"'
 holds 30 "its real servers are counted" vip ssh '.status | .realServersHealthy == 3 and .realServersTotal == 3'
@@ -123,7 +85,7 @@ for c in "Accepted True Accepted" "Ready True Serving" "Degraded True NoIPVS" "C
 done
 expect "kubectl get vip" kubectl get virtualips.vipd.io
 kubectl get virtualips.vipd.io ssh --no-headers | grep -q '192.168.44.120 .*node01 .*3/3 .*True' ||
-	status_fail "the columns are empty"
+	fail "the columns are empty"
 for n in $NODES; do
 	holds 20 "$n has told its own state" node_state "$n" '.status.virtualIPs[0].name == "ssh"'
 done
@@ -132,7 +94,7 @@ holds 10 "node02 is backup there" node_state node02 '.status | .virtualIPsActive
 expect "it belongs to the Node" node_state node01 '.metadata.ownerReferences[0] | .kind == "Node" and .name == "node01"'
 holds 20 "an Event tells of node01" event ssh BecameActive "node01 became active"
 
-kubectl describe virtualips.vipd.io ssh | grep -q 'BecameActive.*node01 became active' || status_fail "not in kubectl describe"
+kubectl describe virtualips.vipd.io ssh | grep -q 'BecameActive.*node01 became active' || fail "not in kubectl describe"
 note "kubectl describe shows it"
 [ "$(grep -ho 'syncID=[0-9]*' "$LAB"/node0?.log | sort -u | wc -l)" = 1 ] || fail "the nodes do not agree on a syncID"
 note "all have one number for connection synchronisation: $(grep -ho 'syncID=[0-9]*' "$LAB/node01.log" | head -1)"
@@ -141,7 +103,7 @@ step "nothing changes"
 sleep 5
 before=$(versions)
 sleep 15
-[ "$before" = "$(versions)" ] || status_fail "written without a reason: $before, then $(versions)"
+[ "$before" = "$(versions)" ] || fail "written without a reason: $before, then $(versions)"
 note "nothing is written for 15 s"
 
 step "node01 is active, but its Node is not Ready"
@@ -150,7 +112,7 @@ holds 20 "nobody is named" vip ssh '.status | has("activeNode") | not'
 sleep 3
 before=$(versions)
 sleep 7
-[ "$before" = "$(versions)" ] || status_fail "two nodes write over each other: $before, then $(versions)"
+[ "$before" = "$(versions)" ] || fail "two nodes write over each other: $before, then $(versions)"
 note "and that stays so"
 node_ready node01 True
 holds 20 "it is named again" vip ssh '.status.activeNode == "node01"'
@@ -166,7 +128,7 @@ sleep 3
 expect "which stays to be read" condition ssh Degraded True MultipleActive
 before=$(versions)
 sleep 7
-[ "$before" = "$(versions)" ] || status_fail "two nodes write over each other: $before, then $(versions)"
+[ "$before" = "$(versions)" ] || fail "two nodes write over each other: $before, then $(versions)"
 note "neither writes over the other"
 ip netns exec node02 nft delete table ip deaf
 holds 30 "node01 alone is active, and named" vip ssh '.status.activeNode == "node01"'
@@ -213,7 +175,7 @@ expect_not "and is not written again" kubectl get virtualipnodestates.vipd.io no
 
 step "nobody is selected"
 kubectl patch virtualips.vipd.io ssh --type=merge -p '{"spec":{"nodeSelector":{"matchLabels":{"edge":"none"}}}}' >/dev/null
-agent node01
+segment_agent node01
 holds 30 "the object says so" condition ssh Accepted False NoNodeSelected
 holds 10 "and names nobody" vip ssh '.status | has("activeNode") | not'
 kubectl patch virtualips.vipd.io ssh --type=json -p '[{"op":"remove","path":"/spec/nodeSelector"}]' >/dev/null
@@ -243,12 +205,12 @@ kubectl get virtualips.vipd.io ssh -o json | jq 'del(.metadata.uid, .metadata.re
 	.metadata.generation, .metadata.managedFields, .status)' >"$LAB/ssh.json"
 kubectl apply -f "$LAB/quick.yaml" >/dev/null
 holds 20 "another VIP is active" quick_is_there
-kubectl delete crd virtualips.vipd.io --timeout=60s >/dev/null || status_fail "kubectl delete crd"
+kubectl delete crd virtualips.vipd.io --timeout=60s >/dev/null || fail "kubectl delete crd"
 holds 20 "both VIPs go with their objects" quick_is_gone
 holds 20 "the other one too" lab_only_active "" 192.168.44.120
 kubectl apply -k crd/ >/dev/null
-kube_within 30 kubectl wait --for=condition=Established --timeout=10s crd/virtualips.vipd.io || status_fail "the definition"
-kube_within 30 kubectl apply -f "$LAB/ssh.json" || status_fail "the object"
+kube_within 30 kubectl wait --for=condition=Established --timeout=10s crd/virtualips.vipd.io || fail "the definition"
+kube_within 30 kubectl apply -f "$LAB/ssh.json" || fail "the object"
 holds 60 "the first one is back" lab_is_active node01 192.168.44.120
 kubectl apply -f "$LAB/quick.yaml" >/dev/null
 wait_for 2 "an object that is made then has its VIP within a second" quick_is_there
@@ -264,7 +226,7 @@ holds 120 "the object names node03, once the server is back" vip ssh '.status.ac
 holds 60 "and so does an Event" event ssh BecameActive "node03 became active"
 
 step "the DaemonSet is deleted"
-agent node01
+segment_agent node01
 holds 30 "node01 is active again" vip ssh '.status.activeNode == "node01"'
 kubectl -n vipd-system delete daemonset vipd >/dev/null
 for n in node01 node03; do
