@@ -18,6 +18,8 @@ void rtnl_close_p(struct rtnl **r);
  * the kernel uses: the greater of the interface's own and conf/all (read from /proc/sys; unreadable: 0). */
 int rtnl_links(struct rtnl *r, struct plan_link **ret, size_t *ret_n, struct verr *reterr);
 void rtnl_links_free(struct plan_link *links, size_t n);
+/* Reads these three settings of one link anew: nobody tells of their changes. -ENODEV: it is gone. */
+int rtnl_link_settings(struct rtnl *r, struct plan_link *link, struct verr *reterr);
 /* Interfaces of the default routes (main table, lowest metric); 0: none. */
 int rtnl_default_links(struct rtnl *r, unsigned int *ret_v4, unsigned int *ret_v6,
 		       struct verr *reterr);

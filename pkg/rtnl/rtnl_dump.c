@@ -37,6 +37,16 @@ static int list_add(struct list *l, const void *value)
 	return 0;
 }
 
+/* Nobody here is interested in the counters of links, which are most of an answer. */
+static struct nl_msg *list_request(uint16_t type, const void *header, size_t header_len)
+{
+	struct nl_msg *msg = rtnl_request(type, NLM_F_DUMP, header, header_len);
+
+	if (msg && type == RTM_GETLINK)
+		(void)nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	return msg;
+}
+
 /* Dumps until the kernel says that the answer is of one moment; the last answer, if it never does. */
 static int dump_list(struct rtnl *r, uint16_t type, const void *header, size_t header_len,
 		     rtnl_msg_fn fn, struct list *l, struct verr *reterr)
@@ -45,7 +55,7 @@ static int dump_list(struct rtnl *r, uint16_t type, const void *header, size_t h
 
 	for (int i = 0; i < DUMP_TRIES && rc == -EAGAIN; i++) {
 		AUTO(rtnl_msg_free_p)
-		struct nl_msg *msg = rtnl_request(type, NLM_F_DUMP, header, header_len);
+		struct nl_msg *msg = list_request(type, header, header_len);
 
 		if (!msg)
 			return verr_set(reterr, ENOMEM, "rtnetlink request");
@@ -183,13 +193,51 @@ static int attach_addrs(struct list *links, const struct list *addrs)
 	return 0;
 }
 
+static void add_conf_all(struct rtnl *r, struct plan_link *l, size_t n)
+{
+	int ignore = conf_all(r, RTNL_ARP_IGNORE), announce = conf_all(r, RTNL_ARP_ANNOUNCE);
+	int rp = conf_all(r, RTNL_RP_FILTER);
+
+	for (size_t i = 0; i < n; i++) {
+		l[i].arp_ignore = effective(l[i].arp_ignore, ignore);
+		l[i].arp_announce = effective(l[i].arp_announce, announce);
+		l[i].rp_filter = effective(l[i].rp_filter, rp);
+	}
+}
+
+static int on_settings(void *user, const struct rtnl_msg *m)
+{
+	struct plan_link *ret = user, link;
+	int r = rtnl_parse_link(m, &link);
+
+	if (r < 0)
+		return r;
+	ret->arp_ignore = link.arp_ignore;
+	ret->arp_announce = link.arp_announce;
+	ret->rp_filter = link.rp_filter;
+	return 0;
+}
+
+int rtnl_link_settings(struct rtnl *r, struct plan_link *link, struct verr *reterr)
+{
+	struct ifinfomsg h = {.ifi_family = AF_UNSPEC, .ifi_index = (int)link->ifindex};
+	AUTO(rtnl_msg_free_p) struct nl_msg *msg = rtnl_request(RTM_GETLINK, 0, &h, sizeof(h));
+	int rc;
+
+	if (!msg || nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0)
+		return verr_set(reterr, ENOMEM, "rtnetlink request");
+	rc = rtnl_get(r, msg, on_settings, link, reterr);
+	if (rc < 0)
+		return verr_wrap(reterr, rc, "settings of link %s", link->name);
+	add_conf_all(r, link, 1);
+	return 0;
+}
+
 int rtnl_links(struct rtnl *r, struct plan_link **ret, size_t *ret_n, struct verr *reterr)
 {
 	AUTO(list_done) struct list links = {.size = sizeof(struct plan_link)};
 	AUTO(list_done) struct list addrs = {.size = sizeof(struct owned_addr)};
 	struct ifinfomsg h = {.ifi_family = AF_UNSPEC};
-	int ignore = conf_all(r, RTNL_ARP_IGNORE), announce = conf_all(r, RTNL_ARP_ANNOUNCE);
-	int rp = conf_all(r, RTNL_RP_FILTER);
 	int rc = dump_list(r, RTM_GETLINK, &h, sizeof(h), on_link, &links, reterr);
 	struct plan_link *l;
 
@@ -201,11 +249,7 @@ int rtnl_links(struct rtnl *r, struct plan_link **ret, size_t *ret_n, struct ver
 	l = links.items;
 	if (links.n > 1)
 		qsort(l, links.n, sizeof(*l), cmp_link);
-	for (size_t i = 0; i < links.n; i++) {
-		l[i].arp_ignore = effective(l[i].arp_ignore, ignore);
-		l[i].arp_announce = effective(l[i].arp_announce, announce);
-		l[i].rp_filter = effective(l[i].rp_filter, rp);
-	}
+	add_conf_all(r, l, links.n);
 	if (attach_addrs(&links, &addrs) < 0) {
 		for (size_t i = 0; i < links.n; i++)
 			free(l[i].addrs);
