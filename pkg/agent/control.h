@@ -320,6 +320,7 @@ bool control_owns(const struct control *c, const struct addr *a);
 
 /* control_facts.c: 1 if something changed that the plan depends on, 0 if not, -errno */
 int control_facts_links(struct control *c, bool routes, struct verr *reterr);
+int control_facts_settings(struct control *c, struct verr *reterr); /* of the links in c->want */
 int control_facts_neighs(struct control *c, struct verr *reterr);
 void control_facts_get(const struct control *c, struct plan_facts *ret);
 void control_facts_done(struct control *c);
@@ -329,8 +330,10 @@ const char *control_node_of(const struct control *c, const struct plan_vip *v,
 			    const struct addr *source);
 
 /* control_apply.c */
+#define CONTROL_FACTS_LINKS 1u
 #define CONTROL_FACTS_NEIGHS 2u
 #define CONTROL_FACTS_ROUTES 4u /* the default routes */
+#define CONTROL_FACTS_ALL 7u
 #define CONTROL_LOOK_IPVS 1u
 #define CONTROL_LOOK_IPVS_MORE 2u /* time-outs and synchronisation daemons */
 #define CONTROL_LOOK_NFT 4u

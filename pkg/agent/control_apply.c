@@ -323,8 +323,10 @@ static void shrink_owned(struct control *c)
 		if (used)
 			c->owned[n++] = c->owned[i];
 	}
-	if (n != c->n_owned)
+	if (n != c->n_owned) {
 		c->objects_changed = true;
+		c->facts_dirty |= CONTROL_FACTS_LINKS;
+	}
 	c->n_owned = n;
 }
 
@@ -385,20 +387,25 @@ static bool reconcile(struct control *c, bool planned, uint64_t now_ns)
 static bool facts_update(struct control *c, uint64_t now_ns)
 {
 	struct verr err = {0};
-	bool neighs = c->facts_dirty & CONTROL_FACTS_NEIGHS;
-	bool routes = c->facts_dirty & CONTROL_FACTS_ROUTES || now_ns >= c->reconcile_ns;
-	int links = control_facts_links(c, routes, &err);
-	int n = 0;
+	unsigned int dirty = now_ns >= c->reconcile_ns ? CONTROL_FACTS_ALL : c->facts_dirty;
+	int links = 0, neighs = 0;
 
+	/* of our own addresses that came or went there was no word, and a plan must not take one for the node's */
+	if (c->dirty)
+		dirty |= CONTROL_FACTS_LINKS;
+	if (dirty & (CONTROL_FACTS_LINKS | CONTROL_FACTS_ROUTES))
+		links = control_facts_links(c, dirty & CONTROL_FACTS_ROUTES, &err);
+	else if (c->look & CONTROL_LOOK_LINKS)
+		links = control_facts_settings(c, &err);
 	if (links < 0)
 		failed(c, "links", &err);
-	if (neighs || now_ns >= c->reconcile_ns) {
-		n = control_facts_neighs(c, &err);
-		if (n < 0)
+	if (dirty & CONTROL_FACTS_NEIGHS) {
+		neighs = control_facts_neighs(c, &err);
+		if (neighs < 0)
 			failed(c, "neighbours", &err);
 	}
-	c->facts_dirty = links < 0 ? CONTROL_FACTS_ROUTES : 0;
-	return links > 0 || n > 0;
+	c->facts_dirty = links < 0 ? CONTROL_FACTS_LINKS | CONTROL_FACTS_ROUTES : 0;
+	return links > 0 || neighs > 0;
 }
 
 int control_turn(void *user, uint64_t now_ns)
