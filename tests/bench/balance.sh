@@ -162,22 +162,30 @@ out_of_service()
 
 # --- many
 
-# many_manifest SERVICES WEIGHT: as many addresses, one service each, of ten real servers; the first has that weight.
-many_manifest()
+# many_object NUMBER WEIGHT: one of the objects with a service for each of their addresses, of ten real servers; the first
+# one has that weight.
+many_object()
 {
 	others=$(for k in 1 2 3 4 5 6 7 8 9; do printf '{address: 192.168.44.%s}, ' $((210 + k)); done)
-	i=0 first=$2 each=$(bench_routers "$1")
-	while [ $i -lt "$1" ]; do
-		bench_object m$i "$(bench_vips $i "$each")" "virtualRouterID: $((i / each + 1))" \
-			"realServers: [{address: 192.168.44.210, weight: $first}, $others]" 'ports:' \
-			'- {name: web, port: 80, scheduler: wrr, healthCheck: {tcpSocket: {port: 80}, periodMilliseconds: 60000}}'
-		i=$((i + each)) first=1
-	done
+	bench_object "m$1" "$(bench_vips $(($1 * each)) "$each")" "virtualRouterID: $(($1 + 1))" \
+		"realServers: [{address: 192.168.44.210, weight: $2}, $others]" 'ports:' \
+		'- {name: web, port: 80, scheduler: wrr, healthCheck: {tcpSocket: {port: 80}, periodMilliseconds: 60000}}'
+}
+
+# The first object is in a file of its own: of objects from the API, too, only what is edited is read anew.
+many_manifests()
+{
+	many_object 0 1 | lab_manifest node01 first.yaml
+	i=1
+	while [ $((i * each)) -lt "$count" ]; do
+		many_object $i 1
+		i=$((i + 1))
+	done | lab_manifest node01 many.yaml
 }
 
 many_conf()
 {
-	i=0 first=$2 each=$(bench_routers "$1")
+	i=0 first=$2
 	while [ $i -lt "$1" ]; do
 		[ $i -lt "$each" ] || first=1
 		bench_conf_service "$(bench_vip $i) 80" '' wrr 80 "192.168.44.210*$first" 192.168.44.211 192.168.44.212 \
@@ -217,6 +225,7 @@ took()
 thousand()
 {
 	count=$(few 40 1000)
+	each=$(bench_routers "$count")
 	for k in 0 1 2 3 4 5 6 7 8 9; do
 		ip -n client address add 192.168.44.$((210 + k))/24 dev eth0 2>/dev/null
 	done
@@ -225,14 +234,14 @@ thousand()
 	for round in $ROUND_LIST; do
 		bench_fresh node01
 		lab_nodes_yaml node01 | lab_manifest node01 nodes.yaml
-		many_manifest "$count" 1 | lab_manifest node01 many.yaml
-		many_manifest "$count" 5 >"$LAB/changed.yaml"
+		many_manifests
+		many_object 0 5 >"$LAB/changed.yaml"
 		want="programmed $((10 * count))" && took bench_start vipd node01
 		bench_figure "cold start" "$what" vipd ms $took_ms
 		sleep 2
-		want="weighs 5" && took mv "$LAB/changed.yaml" "$LAB/node01/manifests/many.yaml"
+		want="weighs 5" && took mv "$LAB/changed.yaml" "$LAB/node01/manifests/first.yaml"
 		bench_figure "one weight" "$what" vipd ms $took_ms
-		want="programmed 0" && took rm "$LAB/node01/manifests/many.yaml"
+		want="programmed 0" && took rm "$LAB/node01/manifests/many.yaml" "$LAB/node01/manifests/first.yaml"
 		bench_figure "removal" "$what" vipd ms $took_ms
 		bench_term vipd node01
 		lab_in node01 ipvsadm -C
