@@ -243,6 +243,7 @@ struct control {
 	size_t n_p_refs;
 	struct plan_kernel want;
 	bool has_want;
+	bool is_as_wanted; /* the kernel has all of it, as far as we know */
 	struct addr *owned; /* addresses that are ours now or were at the last run */
 	size_t n_owned;
 
@@ -264,7 +265,8 @@ struct control {
 	unsigned int facts_dirty; /* CONTROL_FACTS_* to be read again */
 	unsigned int look; /* CONTROL_LOOK_* at the next turn */
 	uint64_t turn_ns; /* when `turn` is due; 0: not armed */
-	uint64_t reconcile_ns; /* next look at all that the kernel has */
+	uint64_t look_ns; /* next look at what the kernel tells nobody of */
+	uint64_t reconcile_ns; /* next look at all that it has */
 	bool ready; /* synced once, kernel programmed */
 	bool planned_in_quiet; /* before quiet_until_ns, and not applied yet */
 	bool kernel_refuses; /* the last look at the kernel left something that is not as it should be */
@@ -348,7 +350,10 @@ void control_look(struct control *c, unsigned int what, uint64_t in_ns);
 void control_repaired(struct control *c, enum control_repair kind, uint64_t now_ns);
 const char *control_repair_name(enum control_repair kind);
 /* control_plan.c */
-int control_replan(struct control *c, uint64_t now_ns, bool *ret_changed);
+/* The plan that belongs to what is known now. *ret_change: from what was wanted before to what is wanted now; to be
+ * freed by the caller. *ret_changed: whether that is anything. */
+int control_replan(struct control *c, uint64_t now_ns, struct plan_ops *ret_change,
+		   bool *ret_changed);
 void control_plan_drop(struct control *c);
 /* The plan of one VIP; NULL: none. Borrowed until the next plan. */
 const struct plan_vip *control_planned(const struct control *c, const char *name);

@@ -13,7 +13,7 @@
 void control_changed(struct control *c)
 {
 	c->dirty = true;
-	control_look(c, CONTROL_LOOK_ALL, MERGE_NS);
+	control_look(c, 0, MERGE_NS);
 }
 
 void control_look(struct control *c, unsigned int what, uint64_t in_ns)
@@ -273,8 +273,8 @@ static bool is_ipvs_op(const struct plan_op *op)
 	       repair_of(op->type) == CONTROL_REPAIR_DEST;
 }
 
-/* Applies in the order of the list; what fails is told and tried again later, the rest goes on. */
-static bool apply_ops(struct control *c, const struct plan_ops *ops)
+/* Applies in the order of the list; what fails is tried again later, the rest goes on. */
+static bool apply_ops(struct control *c, const struct plan_ops *ops, bool tell)
 {
 	AUTO(free_p) const struct plan_op **run = calloc(ops->n + 1, sizeof(*run));
 	bool good = true;
@@ -299,10 +299,9 @@ static bool apply_ops(struct control *c, const struct plan_ops *ops)
 			r = apply_single(c, op, &err);
 			i++;
 		}
-		if (r < 0) {
+		if (r < 0 && tell)
 			failed(c, control_repair_name(repair_of(op->type)), &err);
-			good = false;
-		}
+		good &= r >= 0;
 	}
 	return good;
 }
@@ -360,7 +359,7 @@ static bool reconcile(struct control *c, bool planned, uint64_t now_ns)
 		failed(c, "dump", &err);
 		good = false;
 	} else {
-		good = apply_ops(c, &ops);
+		good = apply_ops(c, &ops, true);
 		for (size_t i = 0; i < ops.n; i++)
 			kinds |= 1u << repair_of(ops.items[i].type);
 		if (rules)
@@ -378,8 +377,47 @@ static bool reconcile(struct control *c, bool planned, uint64_t now_ns)
 	plan_ops_done(&ops);
 	if (good && c->look == CONTROL_LOOK_ALL)
 		shrink_owned(c);
+	return good;
+}
+
+/* Looks at what c->look says, and puts it in order. */
+static bool look(struct control *c, bool planned, uint64_t now_ns)
+{
+	uint64_t begin_ns = mono_now_ns();
+	bool good = reconcile(c, planned, now_ns);
+	uint64_t end_ns = mono_now_ns();
+
+	if (!good || c->look == CONTROL_LOOK_ALL)
+		c->is_as_wanted = good;
 	if (good)
 		c->last_apply_error[0] = '\0';
+	/* looking costs at most some per cent of a core, however many services there are */
+	if (!good)
+		c->look_ns = end_ns + RETRY_NS;
+	else if (c->look & CONTROL_LOOK_IPVS)
+		c->look_ns = end_ns + LOOK_NS + (planned ? 0 : 20 * (end_ns - begin_ns));
+	return good;
+}
+
+/*
+ * A change costs what it changes, however much there is besides: it is applied to what was wanted before, which the
+ * kernel has unless somebody else was there in the meantime. If that does not do, all that the kernel has is looked at.
+ * False if something is not as it should be.
+ */
+static bool apply_wanted(struct control *c, const struct plan_ops *change, bool planned,
+			 uint64_t now_ns)
+{
+	bool good = !c->kernel_refuses;
+
+	if (planned && c->is_as_wanted) {
+		c->is_as_wanted = apply_ops(c, change, false);
+		planned = !c->is_as_wanted;
+	}
+	if (planned)
+		c->look = CONTROL_LOOK_ALL;
+	if (c->look)
+		good = look(c, planned, now_ns);
+	c->look = 0;
 	return good;
 }
 
@@ -408,10 +446,30 @@ static bool facts_update(struct control *c, uint64_t now_ns)
 	return links > 0 || neighs > 0;
 }
 
+/* What was asked for, and what is due; all of it at times, and after a failure. */
+static void look_due(struct control *c, uint64_t now_ns)
+{
+	if (now_ns >= c->look_ns)
+		c->look |= CONTROL_LOOK_IPVS | CONTROL_LOOK_LINKS;
+	if (now_ns >= c->reconcile_ns || (c->look && !c->is_as_wanted))
+		c->look = CONTROL_LOOK_ALL;
+}
+
+static void look_again(struct control *c)
+{
+	uint64_t now_ns = mono_now_ns();
+
+	if (!c->has_want)
+		control_look(c, 0, LOOK_NS);
+	else
+		control_look(c, 0, c->look_ns > now_ns ? c->look_ns - now_ns : 0);
+}
+
 int control_turn(void *user, uint64_t now_ns)
 {
 	struct control *c = user;
 	struct verr err = {0};
+	AUTO(plan_ops_done) struct plan_ops change = {0};
 	bool planned = false, dirty;
 
 	c->turn_ns = 0;
@@ -421,10 +479,10 @@ int control_turn(void *user, uint64_t now_ns)
 			control_finish(c, now_ns);
 		return 0;
 	}
+	look_due(c, now_ns);
 	if (facts_update(c, now_ns))
 		c->dirty = true;
 	if (now_ns >= c->reconcile_ns) {
-		c->look = CONTROL_LOOK_ALL;
 		c->reconcile_ns = now_ns + RECONCILE_NS;
 		c->dirty =
 			true; /* what waits for time alone, as an unresolved peer, is tried again */
@@ -433,8 +491,7 @@ int control_turn(void *user, uint64_t now_ns)
 	dirty = c->dirty && (c->synced || c->loaded);
 	if (dirty) {
 		c->dirty = false;
-		c->look = CONTROL_LOOK_ALL;
-		int r = control_replan(c, now_ns, &planned);
+		int r = control_replan(c, now_ns, &change, &planned);
 
 		if (r < 0) {
 			verr_set(&err, -r, "%s", strerror(-r));
@@ -450,13 +507,12 @@ int control_turn(void *user, uint64_t now_ns)
 	}
 	planned |= c->planned_in_quiet;
 	c->planned_in_quiet = false;
-	if (c->has_want && c->look) {
-		bool refuses = !reconcile(c, planned, now_ns);
+	if (c->has_want) {
+		bool refuses = !apply_wanted(c, &change, planned, now_ns);
 
 		if (refuses != c->kernel_refuses)
 			control_report_changed(c);
 		c->kernel_refuses = refuses;
-		c->look = 0;
 		control_settings_update(c);
 	}
 	/* the tables are there by now; roles come and go on top of them */
@@ -470,11 +526,7 @@ int control_turn(void *user, uint64_t now_ns)
 	c->ready = c->has_want && !c->kernel_refuses && c->synced;
 	if (c->objects_changed)
 		(void)loop_timer_set(c->saver, now_ns + 200 * NS_PER_MS);
-	uint64_t cost_ns = mono_now_ns() - now_ns;
-
-	/* looking costs at most some per cent of a core, however many services there are */
-	control_look(c, CONTROL_LOOK_IPVS | CONTROL_LOOK_LINKS,
-		     c->kernel_refuses ? RETRY_NS : LOOK_NS + (planned ? 0 : 20 * cost_ns));
+	look_again(c);
 	return 0;
 }
 

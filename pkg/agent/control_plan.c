@@ -153,18 +153,8 @@ static int plan_make(struct control *c, const struct plan_facts *facts)
 	return 0;
 }
 
-static bool want_same(const struct control *c, const struct plan_kernel *fresh)
-{
-	struct plan_ops ops = {0};
-	bool same = c->want.mark4 == fresh->mark4 && c->want.mark6 == fresh->mark6 &&
-		    plan_diff(fresh, &c->want, c->owned, c->n_owned, &ops) == 0 && ops.n == 0;
-
-	plan_ops_done(&ops);
-	return same;
-}
-
-/* *ret_changed: whether the kernel should now have something else than before. */
-int control_replan(struct control *c, uint64_t now_ns, bool *ret_changed)
+int control_replan(struct control *c, uint64_t now_ns, struct plan_ops *ret_change,
+		   bool *ret_changed)
 {
 	struct plan_facts facts;
 	struct plan_kernel want = {0};
@@ -176,9 +166,16 @@ int control_replan(struct control *c, uint64_t now_ns, bool *ret_changed)
 		r = control_health_update(c, now_ns);
 	if (r == 0)
 		r = plan_kernel_want(c->plan, &facts, control_verdict, c, &want);
-	if (r < 0)
+	if (r == 0)
+		r = plan_diff(&want, &c->want, c->owned, c->n_owned, ret_change);
+	if (r < 0) {
+		plan_kernel_done(&want);
 		return r;
-	*ret_changed = !c->has_want || !want_same(c, &want);
+	}
+	/* the marks are in the rules, which no operation changes */
+	if (want.mark4 != c->want.mark4 || want.mark6 != c->want.mark6)
+		c->is_as_wanted = false;
+	*ret_changed = !c->has_want || !c->is_as_wanted || ret_change->n > 0;
 	if (c->has_want)
 		plan_kernel_done(&c->want);
 	c->want = want;

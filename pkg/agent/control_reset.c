@@ -138,6 +138,7 @@ static void take_out(struct control *c, const struct addr *server,
 			}
 		}
 	}
+	c->is_as_wanted = false;
 	c->quiet_until_ns = now_ns + 100 * NS_PER_MS;
 }
 
