@@ -423,7 +423,6 @@ const struct control_vip *control_vip_at(const struct control *c, const struct a
 
 /* control_reset.c */
 int control_reset_start(struct control *c, struct verr *reterr);
-void control_reset_update(struct control *c, uint8_t sync_id, const char *ifname, unsigned int mtu);
 /* server does not answer this check any more, and its node neither: its clients are to be reset. */
 void control_reset(struct control *c, const struct addr *server,
 		   const struct api_health_check *check, uint64_t now_ns);

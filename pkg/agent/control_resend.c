@@ -70,20 +70,20 @@ static void add_own(struct resend_conf *conf, const struct addr *a)
 
 void control_resend_update(struct control *c, uint64_t now_ns)
 {
-	struct resend_conf conf = {.sync_id = c->sync_id};
+	struct resend_conf conf = {.sync.sync_id = c->sync_id};
 	bool up = false;
 
 	if (places_update(c) < 0 || !c->resend)
 		return;
-	snprintf(conf.ifname, sizeof(conf.ifname), "%s", c->plan->sync_ifname);
+	snprintf(conf.sync.ifname, sizeof(conf.sync.ifname), "%s", c->plan->sync_ifname);
 	for (size_t i = 0; i < c->n_links; i++) {
-		if (strcmp(c->links[i].name, conf.ifname) != 0)
+		if (strcmp(c->links[i].name, conf.sync.ifname) != 0)
 			continue;
-		conf.mtu = c->links[i].mtu;
+		conf.sync.mtu = c->links[i].mtu;
 		up = c->links[i].up;
 	}
-	if (!conf.ifname[0] || !conf.mtu)
-		conf.sync_id = 0;
+	if (!conf.sync.ifname[0] || !conf.sync.mtu)
+		conf.sync.sync_id = 0;
 	add_own(&conf, &c->plan->node4);
 	add_own(&conf, &c->plan->node6);
 	for (size_t i = 0; i < c->plan->n_vips; i++) {
@@ -94,7 +94,7 @@ void control_resend_update(struct control *c, uint64_t now_ns)
 		resend_hold(c->resend, now_ns + RESEND_HOLD_NS);
 	c->sync_up = up;
 	resend_reconf(c->resend, &conf);
-	control_reset_update(c, conf.sync_id, conf.ifname, conf.mtu);
+	reset_reconf(c->reset, &conf.sync);
 }
 
 int control_resend_start(struct control *c, struct verr *reterr)

@@ -155,14 +155,6 @@ void control_reset_flows(struct control *c, uint64_t now_ns)
 	reset_begin(c->reset, false, now_ns);
 }
 
-void control_reset_update(struct control *c, uint8_t sync_id, const char *ifname, unsigned int mtu)
-{
-	struct reset_conf conf = {.sync_id = sync_id, .mtu = mtu};
-
-	snprintf(conf.ifname, sizeof(conf.ifname), "%s", ifname);
-	reset_reconf(c->reset, &conf);
-}
-
 int control_reset_start(struct control *c, struct verr *reterr)
 {
 	const struct reset_fns fns = {

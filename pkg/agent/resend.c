@@ -1,21 +1,14 @@
-/* resend: a walk through the connection table, a slice per turn of the loop, into messages of full size. */
+/* resend: what is told of the connection table, pass by pass. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 
 #include "agent/resend.h"
 
 /* A pass begins so long after the last one began, so that every gap is below 10 s. */
 #define PASS_NS (8 * NS_PER_S)
 #define RETRY_NS (2 * NS_PER_S) /* after a pass that failed */
-/* A slice ends at either; a few hundred lines take less than a millisecond while the table is small. */
-#define SLICE_CONNS 512
-#define SLICE_CPU_NS (1 * NS_PER_MS)
-#define CLOCK_EVERY 32 /* lines between looks at the clock */
 #define SHARE 100 /* one part in so many of a core */
-#define UDP_HEADERS 28 /* of IPv4 and UDP, in each packet */
 #define LEAST_S 3 /* entries that end sooner are gone before they are of use */
 
 struct resend {
@@ -26,14 +19,10 @@ struct resend {
 	struct loop_source *timer;
 	uint64_t hold_until_ns;
 
-	/* the present pass */
-	struct ipvs_conns *conns; /* NULL: between passes */
-	int fd; /* -1: not open */
-	struct ipvs_sync_message msg;
-	uint64_t began_ns, cpu_ns, seen, sent;
+	struct sweep sweep;
+	uint64_t began_ns, cpu_ns, seen, sent_before; /* of the present pass */
 
 	struct resend_counters counters;
-	struct verr problem;
 };
 
 bool resend_wants(const struct ipvs_conn *c, enum resend_role role, const struct addr *own,
@@ -60,101 +49,24 @@ bool resend_wants(const struct ipvs_conn *c, enum resend_role role, const struct
 	return true;
 }
 
-static uint64_t cpu_now_ns(void)
+static void tell(void *user, struct ipvs_conn *c)
 {
-	struct timespec t = {0};
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-static void begin_message(struct resend *r)
-{
-	size_t max = r->conf.mtu > UDP_HEADERS ? r->conf.mtu - UDP_HEADERS : 0;
-
-	ipvs_sync_message_init(&r->msg, r->conf.sync_id, max);
-}
-
-static void send_message(struct resend *r)
-{
-	if (r->msg.n_conns == 0)
-		return;
-	if (send(r->fd, r->msg.bytes, r->msg.len, MSG_NOSIGNAL) == (ssize_t)r->msg.len) {
-		r->counters.messages++;
-		r->sent += r->msg.n_conns;
-		r->counters.sent += r->msg.n_conns;
-	} else {
-		r->counters.errors++;
-		(void)verr_set(&r->problem, errno, "sending on %s: %s", r->conf.ifname,
-			       strerror(errno));
-	}
-	begin_message(r);
-}
-
-static void tell(struct resend *r, const struct ipvs_conn *c)
-{
+	struct resend *r = user;
 	enum resend_role role = r->role(r->user, &c->vip, c->protocol, c->vip_port);
 	uint32_t flags;
 
 	r->seen++;
 	r->counters.seen++;
-	if (!resend_wants(c, role, r->conf.own, r->conf.n_own, &flags))
-		return;
-	if (ipvs_sync_message_add(&r->msg, c, flags, 0, c->expires_s))
-		return;
-	send_message(r);
-	if (!ipvs_sync_message_add(&r->msg, c, flags, 0, c->expires_s)) {
-		r->counters.errors++;
-		(void)verr_set(&r->problem, EMSGSIZE, "%s: an MTU of %u holds no connection",
-			       r->conf.ifname, r->conf.mtu);
-	}
-}
-
-/* 1: there is more; 0: the table is done; -errno. */
-static int slice(struct resend *r)
-{
-	uint64_t end_ns = cpu_now_ns() + SLICE_CPU_NS;
-
-	for (unsigned int n = 1; n <= SLICE_CONNS; n++) {
-		struct ipvs_conn c;
-		int more = ipvs_conns_next(r->conns, &c);
-
-		if (more == -EBADMSG) {
-			r->counters.errors++;
-			(void)verr_set(&r->problem, EBADMSG, "a connection that is not understood");
-			continue;
-		}
-		if (more <= 0)
-			return more;
-		tell(r, &c);
-		if (n % CLOCK_EVERY == 0 && cpu_now_ns() >= end_ns)
-			break;
-	}
-	return 1;
-}
-
-static void end_pass(struct resend *r)
-{
-	ipvs_conns_close(r->conns);
-	r->conns = NULL;
-	/* Opened anew each time: the interface may be another one by then. */
-	fd_close_p(&r->fd);
+	if (resend_wants(c, role, r->conf.own, r->conf.n_own, &flags))
+		sweep_tell(&r->sweep, c, flags, c->expires_s);
 }
 
 static int begin_pass(struct resend *r, uint64_t now_ns)
 {
-	int rc = ipvs_sync_socket(r->conf.ifname, false, &r->problem);
-
-	if (rc < 0)
-		return rc;
-	r->fd = rc;
-	rc = ipvs_conns_open(&r->conns, &r->problem);
-	if (rc < 0)
-		return rc;
-	begin_message(r);
 	r->began_ns = now_ns;
-	r->cpu_ns = r->seen = r->sent = 0;
-	return 0;
+	r->cpu_ns = r->seen = 0;
+	r->sent_before = r->sweep.n_conns;
+	return sweep_begin(&r->sweep, false);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)
@@ -168,37 +80,35 @@ static void note_pass(struct resend *r, uint64_t now_ns)
 	r->counters.last_pass_ns = now_ns - r->began_ns;
 	r->counters.last_pass_cpu_ns = r->cpu_ns;
 	r->counters.last_pass_seen = r->seen;
-	r->counters.last_pass_sent = r->sent;
+	r->counters.last_pass_sent = r->sweep.n_conns - r->sent_before;
 }
 
 /* One slice, and when the next is due. */
 static int on_timer(void *user, uint64_t now_ns)
 {
 	struct resend *r = user;
-	uint64_t cpu0_ns = cpu_now_ns();
+	uint64_t cpu0_ns = sweep_cpu_ns();
 	uint64_t pause_ns;
 	int more = 0;
 
 	if (now_ns < r->hold_until_ns) {
-		end_pass(r);
+		sweep_end(&r->sweep);
 		return loop_timer_set(r->timer, r->hold_until_ns);
 	}
-	if (!r->conns)
+	if (!r->sweep.conns)
 		more = begin_pass(r, now_ns);
 	if (more == 0)
-		more = slice(r);
-	/* What was read is told at once: a connection that closes meanwhile must not be told alive again. */
-	if (more >= 0)
-		send_message(r);
-	pause_ns = (cpu_now_ns() - cpu0_ns) * SHARE;
+		more = sweep_slice(&r->sweep, tell, r);
+	r->counters.sent = r->sweep.n_conns;
+	r->counters.messages = r->sweep.n_messages;
+	r->counters.errors = r->sweep.n_errors;
+	pause_ns = (sweep_cpu_ns() - cpu0_ns) * SHARE;
 	r->cpu_ns += pause_ns / SHARE;
 	if (more > 0)
 		return loop_timer_set(r->timer, now_ns + pause_ns);
 	if (more == 0)
 		note_pass(r, now_ns);
-	else
-		r->counters.errors++;
-	end_pass(r);
+	sweep_end(&r->sweep);
 	return loop_timer_set(r->timer, later(now_ns + later(pause_ns, more < 0 ? RETRY_NS : 0),
 					      r->began_ns + PASS_NS));
 }
@@ -214,7 +124,7 @@ int resend_new(struct loop *l, resend_role_fn role, const void *user, struct res
 	r->loop = l;
 	r->role = role;
 	r->user = user;
-	r->fd = -1;
+	sweep_init(&r->sweep);
 	rc = loop_add_timer(l, LOOP_PRIO_OUTWARD, on_timer, r, &r->timer);
 	if (rc < 0)
 		return verr_set(reterr, -rc, "resending: timer");
@@ -224,8 +134,8 @@ int resend_new(struct loop *l, resend_role_fn role, const void *user, struct res
 
 static bool conf_eq(const struct resend_conf *a, const struct resend_conf *b)
 {
-	if (a->sync_id != b->sync_id || strcmp(a->ifname, b->ifname) != 0 || a->mtu != b->mtu ||
-	    a->n_own != b->n_own)
+	if (a->sync.sync_id != b->sync.sync_id || strcmp(a->sync.ifname, b->sync.ifname) != 0 ||
+	    a->sync.mtu != b->sync.mtu || a->n_own != b->n_own)
 		return false;
 	for (size_t i = 0; i < a->n_own; i++)
 		if (!addr_eq(&a->own[i], &b->own[i]))
@@ -238,8 +148,9 @@ void resend_reconf(struct resend *r, const struct resend_conf *conf)
 	if (conf_eq(&r->conf, conf))
 		return;
 	r->conf = *conf;
-	end_pass(r);
-	(void)loop_timer_set(r->timer, conf->sync_id ? loop_now_ns(r->loop) : 0);
+	sweep_end(&r->sweep);
+	r->sweep.conf = conf->sync;
+	(void)loop_timer_set(r->timer, conf->sync.sync_id ? loop_now_ns(r->loop) : 0);
 }
 
 void resend_hold(struct resend *r, uint64_t until_ns)
@@ -254,14 +165,14 @@ const struct resend_counters *resend_counters(const struct resend *r)
 
 const char *resend_problem(const struct resend *r)
 {
-	return r->problem.msg;
+	return r->sweep.problem.msg;
 }
 
 void resend_free(struct resend *r)
 {
 	if (!r)
 		return;
-	end_pass(r);
+	sweep_end(&r->sweep);
 	loop_source_free(r->timer);
 	free(r);
 }

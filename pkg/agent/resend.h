@@ -11,6 +11,7 @@
 #ifndef VIPD_AGENT_RESEND_H
 #define VIPD_AGENT_RESEND_H
 
+#include "agent/sweep.h"
 #include "base/base.h"
 #include "ipvs/ipvs.h"
 #include "loop/loop.h"
@@ -31,9 +32,7 @@ typedef enum resend_role (*resend_role_fn)(const void *user, const struct addr *
 					   uint8_t protocol, uint16_t port);
 
 struct resend_conf {
-	uint8_t sync_id; /* 0: off */
-	char ifname[16]; /* where the daemons synchronise */
-	unsigned int mtu; /* of that interface */
+	struct sweep_conf sync; /* without synchronisation it is off */
 	struct addr own[RESEND_OWN_MAX]; /* this node's addresses as a real server */
 	size_t n_own;
 };

@@ -1,21 +1,16 @@
 /* reset: passes through the connection table; after each one, the challenges. */
 #include <errno.h>
 #include <netinet/in.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
+#include <stdlib.h>
 
 #include "agent/reset.h"
 
-#define SLICE_CONNS 512
-#define SLICE_CPU_NS (1 * NS_PER_MS)
-#define CLOCK_EVERY 32
+#define SLICE_CLIENTS 512
 /* The kernel's daemon has taken the message by then; a challenge that comes first only costs a pass. */
 #define SETTLE_NS (20 * NS_PER_MS)
 /* A pass takes at most one part in so many of a core, as its gap is stretched. */
 #define SHARE 5
 #define CLOSE_S 10 /* the kernel's own time-out of that state */
-#define UDP_HEADERS 28
 /* A step of the sequence numbers that leaves every window: they are 2^30 at most (RFC 7323 s. 2.3). */
 #define SEQ_STEP 0x55555555u
 
@@ -23,7 +18,6 @@ enum phase { IDLE, WALK, CHALLENGE };
 
 struct reset {
 	struct reset_fns fns;
-	struct reset_conf conf;
 	struct loop_source *timer;
 
 	enum phase phase;
@@ -31,9 +25,7 @@ struct reset {
 	unsigned int passes_left;
 	uint64_t n_conns; /* taken from the dead in this run */
 	uint64_t began_ns, cpu_ns; /* of the present pass */
-	struct ipvs_conns *conns;
-	int sync_fd; /* -1: not open */
-	struct ipvs_sync_message msg;
+	struct sweep sweep;
 
 	/* who is challenged, at every pass of this run */
 	struct l2_challenge *clients;
@@ -41,31 +33,7 @@ struct reset {
 	int fd4, fd6; /* -1: not open */
 };
 
-static uint64_t cpu_now_ns(void)
-{
-	struct timespec t = {0};
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 /* ---- the walk ---- */
-
-static void begin_message(struct reset *r)
-{
-	size_t max = r->conf.mtu > UDP_HEADERS ? r->conf.mtu - UDP_HEADERS : 0;
-
-	ipvs_sync_message_init(&r->msg, r->conf.sync_id, max);
-}
-
-static void send_message(struct reset *r)
-{
-	if (r->msg.n_conns == 0)
-		return;
-	/* what is lost is found again by the next pass */
-	(void)send(r->sync_fd, r->msg.bytes, r->msg.len, MSG_NOSIGNAL);
-	begin_message(r);
-}
 
 void reset_challenge(struct reset *r, const struct l2_challenge *c)
 {
@@ -82,9 +50,9 @@ void reset_challenge(struct reset *r, const struct l2_challenge *c)
 	r->clients[r->n_clients++] = *c;
 }
 
-static void take(struct reset *r, struct ipvs_conn *c)
+static void take(void *user, struct ipvs_conn *c)
 {
-	const uint32_t flags = IPVS_CONN_DROUTE | IPVS_CONN_NOOUTPUT;
+	struct reset *r = user;
 	const struct l2_challenge client = {.from = c->vip,
 					    .from_port = c->vip_port,
 					    .to = c->client,
@@ -96,56 +64,21 @@ static void take(struct reset *r, struct ipvs_conn *c)
 	c->dest = c->vip;
 	c->state = IPVS_TCP_CLOSE; /* in which it stays, whatever comes but a SYN */
 	reset_challenge(r, &client);
-	if (!ipvs_sync_message_add(&r->msg, c, flags, 0, CLOSE_S)) {
-		send_message(r);
-		(void)ipvs_sync_message_add(&r->msg, c, flags, 0, CLOSE_S);
-	}
+	sweep_tell(&r->sweep, c, IPVS_CONN_DROUTE | IPVS_CONN_NOOUTPUT, CLOSE_S);
 }
 
-/* 1: there is more; 0: the table is done; -errno. */
-static int slice(struct reset *r)
-{
-	uint64_t end_ns = cpu_now_ns() + SLICE_CPU_NS;
-
-	for (unsigned int n = 1; n <= SLICE_CONNS; n++) {
-		struct ipvs_conn c;
-		int more = ipvs_conns_next(r->conns, &c);
-
-		if (more == -EBADMSG)
-			continue;
-		if (more <= 0)
-			return more;
-		take(r, &c);
-		if (n % CLOCK_EVERY == 0 && cpu_now_ns() >= end_ns)
-			break;
-	}
-	return 1;
-}
-
-/* As slice does: 1: there is something to walk; 0: not; -errno. */
+/* As sweep_slice does: 1: there is something to walk; 0: not; -errno. */
 static int begin_pass(struct reset *r, uint64_t now_ns)
 {
-	int fd;
+	int rc;
 
 	r->began_ns = now_ns;
 	r->cpu_ns = 0;
 	r->fns.pass(r->fns.user, r);
-	if (r->conf.sync_id == 0 || !r->walks)
+	if (r->sweep.conf.sync_id == 0 || !r->walks)
 		return 0;
-	fd = ipvs_sync_socket(r->conf.ifname, true, NULL);
-	if (fd < 0)
-		return fd;
-	r->sync_fd = fd;
-	begin_message(r);
-	fd = ipvs_conns_open(&r->conns, NULL);
-	return fd < 0 ? fd : 1;
-}
-
-static void end_walk(struct reset *r)
-{
-	ipvs_conns_close(r->conns);
-	r->conns = NULL;
-	fd_close_p(&r->sync_fd);
+	rc = sweep_begin(&r->sweep, true);
+	return rc < 0 ? rc : 1;
 }
 
 /* ---- the challenges ---- */
@@ -162,8 +95,8 @@ static int socket_for(struct reset *r, const struct l2_challenge *c)
 /* True: there are more. */
 static bool challenge_some(struct reset *r)
 {
-	size_t end = r->n_clients - r->next_client > SLICE_CONNS ? r->next_client + SLICE_CONNS
-								 : r->n_clients;
+	size_t left = r->n_clients - r->next_client;
+	size_t end = r->next_client + (left > SLICE_CLIENTS ? SLICE_CLIENTS : left);
 
 	for (; r->next_client < end; r->next_client++) {
 		struct l2_challenge *c = &r->clients[r->next_client];
@@ -180,7 +113,7 @@ static bool challenge_some(struct reset *r)
 
 static void end_run(struct reset *r)
 {
-	end_walk(r);
+	sweep_end(&r->sweep);
 	fd_close_p(&r->fd4);
 	fd_close_p(&r->fd6);
 	free(r->clients);
@@ -203,17 +136,16 @@ static int wake_at(struct reset *r, uint64_t at_ns)
 
 static int walk_on(struct reset *r, uint64_t now_ns)
 {
-	uint64_t cpu0_ns = cpu_now_ns();
-	int more = r->conns ? 1 : begin_pass(r, now_ns);
+	uint64_t cpu0_ns = sweep_cpu_ns();
+	int more = r->sweep.conns ? 1 : begin_pass(r, now_ns);
 
+	/* what is not read or sent is found again by the next pass */
 	if (more > 0)
-		more = slice(r);
-	if (r->sync_fd >= 0)
-		send_message(r);
-	r->cpu_ns += cpu_now_ns() - cpu0_ns;
+		more = sweep_slice(&r->sweep, take, r);
+	r->cpu_ns += sweep_cpu_ns() - cpu0_ns;
 	if (more > 0)
 		return wake_at(r, now_ns);
-	end_walk(r);
+	sweep_end(&r->sweep);
 	r->next_client = 0;
 	r->phase = CHALLENGE;
 	return wake_at(r, now_ns + SETTLE_NS);
@@ -267,7 +199,8 @@ int reset_new(struct loop *l, const struct reset_fns *fns, struct reset **ret, s
 	if (!r)
 		return verr_set(reterr, ENOMEM, "resetting");
 	r->fns = *fns;
-	r->sync_fd = r->fd4 = r->fd6 = -1;
+	sweep_init(&r->sweep);
+	r->fd4 = r->fd6 = -1;
 	rc = loop_add_timer(l, LOOP_PRIO_NORMAL, on_timer, r, &r->timer);
 	if (rc < 0) {
 		free(r);
@@ -277,9 +210,9 @@ int reset_new(struct loop *l, const struct reset_fns *fns, struct reset **ret, s
 	return 0;
 }
 
-void reset_reconf(struct reset *r, const struct reset_conf *conf)
+void reset_reconf(struct reset *r, const struct sweep_conf *conf)
 {
-	r->conf = *conf;
+	r->sweep.conf = *conf;
 }
 
 void reset_free(struct reset *r)

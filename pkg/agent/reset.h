@@ -15,6 +15,7 @@
 #ifndef VIPD_AGENT_RESET_H
 #define VIPD_AGENT_RESET_H
 
+#include "agent/sweep.h"
 #include "base/base.h"
 #include "ipvs/ipvs.h"
 #include "l2/l2.h"
@@ -40,15 +41,9 @@ struct reset_fns {
 	const void *user; /* borrowed */
 };
 
-struct reset_conf {
-	uint8_t sync_id; /* 0: there is no synchronisation, and no walk */
-	char ifname[16]; /* where the daemons synchronise */
-	unsigned int mtu; /* of that interface */
-};
-
 int reset_new(struct loop *l, const struct reset_fns *fns, struct reset **ret, struct verr *reterr);
-/* Copies conf. A run under way goes on with it. */
-void reset_reconf(struct reset *r, const struct reset_conf *conf);
+/* Copies conf; without synchronisation there is no walk. A run under way goes on with it. */
+void reset_reconf(struct reset *r, const struct sweep_conf *conf);
 /* Begins RESET_PASSES passes now, or anew if some are under way. walk: through the connection table too, as a real
  * server was found dead; else only what `pass` does. */
 void reset_begin(struct reset *r, bool walk, uint64_t now_ns);

@@ -496,7 +496,7 @@ static int on_end(void *user, uint64_t now_ns)
 static int run_agent(char **argv)
 {
 	struct part p = {.role = strcmp(argv[5], "active") == 0 ? RESEND_ACTIVE : RESEND_STANDBY};
-	struct resend_conf conf = {.sync_id = (uint8_t)atoi(argv[2]), .mtu = 1500};
+	struct resend_conf conf = {.sync = {.sync_id = (uint8_t)atoi(argv[2]), .mtu = 1500}};
 	const char *seconds = strchr(argv[3], '/');
 	struct end end = {.passes = seconds ? strtoull(argv[3], NULL, 10) : 0};
 	struct resend *r = NULL;
@@ -504,7 +504,7 @@ static int run_agent(char **argv)
 	const struct resend_counters *c;
 	int rc;
 
-	snprintf(conf.ifname, sizeof(conf.ifname), "%s", argv[1]);
+	snprintf(conf.sync.ifname, sizeof(conf.sync.ifname), "%s", argv[1]);
 	if (addr_parse(argv[4], &p.vip) < 0 || loop_new(&l, NULL) < 0 ||
 	    resend_new(l, role_of, &p, &r, NULL) < 0 ||
 	    loop_add_timer(l, LOOP_PRIO_NORMAL, on_end, &end, &end.timer) < 0)
