@@ -71,7 +71,16 @@ static void test_order(void **state)
 {
 	/* Rising: RFC 9568 section 6.4.3 compares as unsigned integers in network order. */
 	static const char *const rising[] = {
-		"", "1.2.3.4", "10.0.0.1", "10.0.0.2", "200.0.0.1", "::1", "2001:db8::1", "fe80::1",
+		"",
+		"1.2.3.4",
+		"10.0.0.1",
+		"10.0.0.2",
+		"200.0.0.1",
+		"::1",
+		"2001:db8::1",
+		"2001:db8::2",
+		"2001:db8::8000:0:0:1",
+		"fe80::1",
 	};
 
 	(void)state;
