@@ -213,14 +213,14 @@ kube_within 30 kubectl wait --for=condition=Established --timeout=10s crd/virtua
 kube_within 30 kubectl apply -f "$LAB/ssh.json" || fail "the object"
 holds 60 "the first one is back" lab_is_active node01 192.168.44.120
 kubectl apply -f "$LAB/quick.yaml" >/dev/null
-wait_for 2 "an object that is made then has its VIP within a second" quick_is_there
+holds 2 "an object that is made then has its VIP within a second" quick_is_there
 kubectl delete virtualips.vipd.io quick >/dev/null
 holds 30 "node01 is active" vip ssh '.status.activeNode == "node01"'
 
 step "the roles change while the API server is away"
 kube_stop_apiserver
 expect "node01: exit status 0" lab_agent_stop node01
-wait_for 20 "node03 takes the address" lab_is_active node03 192.168.44.120
+holds 20 "node03 takes the address" lab_is_active node03 192.168.44.120
 kube_start_apiserver
 holds 120 "the object names node03, once the server is back" vip ssh '.status.activeNode == "node03"'
 holds 60 "and so does an Event" event ssh BecameActive "node03 became active"
