@@ -233,6 +233,7 @@ struct control {
 	/* plan */
 	char namespace_[API_NAME_MAX]; /* of Secrets and the DaemonSet */
 	bool uninstalled; /* this agent's DaemonSet was there, and was deleted */
+	bool unscheduled; /* it wants no node at all: all agents are about to end */
 	uint8_t sync_id; /* of connection synchronisation; 0: off */
 	struct plan *plan;
 	const struct api_vip **p_vips; /* what the plan borrows */

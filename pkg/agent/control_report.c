@@ -311,7 +311,7 @@ static int on_time(void *user, uint64_t now_ns)
 /* Another node's agent would put its own name there: then this one must not be in the way. */
 static bool is_last(const struct control *c, const struct plan_vip *pv)
 {
-	return c->uninstalled || !pv->others_ready;
+	return c->uninstalled || c->unscheduled || !pv->others_ready;
 }
 
 static void leave(struct control *c, struct control_vip *v, const struct plan_vip *pv,

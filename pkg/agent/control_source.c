@@ -87,6 +87,19 @@ static int open_secrets(struct control_source *src, struct verr *reterr)
 	return r;
 }
 
+/* False as long as its controller has not seen this generation of it. */
+static bool wants_no_node(const json_t *daemonset)
+{
+	const json_t *status = json_object_get(daemonset, "status");
+	const json_t *seen = json_object_get(status, "observedGeneration");
+	const json_t *generation =
+		json_object_get(json_object_get(daemonset, "metadata"), "generation");
+	const json_t *wanted = json_object_get(status, "desiredNumberScheduled");
+
+	return json_is_integer(seen) && json_equal(seen, generation) && json_is_integer(wanted) &&
+	       json_integer_value(wanted) == 0;
+}
+
 /* Its end is that of all agents: then nothing may stay on the nodes. */
 static void on_daemonset(void *user, const struct object_event *ev)
 {
@@ -96,6 +109,7 @@ static void on_daemonset(void *user, const struct object_event *ev)
 	switch (ev->type) {
 	case OBJECT_SET:
 		c->uninstalled = false;
+		c->unscheduled = wants_no_node(ev->object);
 		break;
 	case OBJECT_GONE:
 		c->uninstalled = true;

@@ -225,8 +225,29 @@ kube_start_apiserver
 holds 120 "the object names node03, once the server is back" vip ssh '.status.activeNode == "node03"'
 holds 60 "and so does an Event" event ssh BecameActive "node03 became active"
 
-step "the DaemonSet is deleted"
+daemonset()
+{
+	kubectl -n vipd-system get daemonset vipd -o json | kube_is "$1"
+}
+step "the DaemonSet wants no node any more"
 segment_agent node01
+holds 30 "node01 is active again" vip ssh '.status.activeNode == "node01"'
+kubectl -n vipd-system patch daemonset vipd --type=merge \
+	-p '{"spec":{"template":{"spec":{"nodeSelector":{"edge":"none"}}}}}' >/dev/null
+holds 30 "its controller knows" daemonset '.status | .desiredNumberScheduled == 0 and .observedGeneration > 1'
+sleep 1
+for n in node01 node03; do
+	expect "$n: exit status 0" lab_agent_stop $n
+done
+holds 5 "the last one takes its name with it" vip ssh '.status | has("activeNode") | not'
+kubectl -n vipd-system patch daemonset vipd --type=json \
+	-p '[{"op": "remove", "path": "/spec/template/spec/nodeSelector/edge"}]' >/dev/null
+holds 30 "it wants some again" daemonset '.status.desiredNumberScheduled > 0'
+
+step "the DaemonSet is deleted"
+for n in node01 node03; do
+	segment_agent $n
+done
 holds 30 "node01 is active again" vip ssh '.status.activeNode == "node01"'
 kubectl -n vipd-system delete daemonset vipd >/dev/null
 for n in node01 node03; do
