@@ -85,7 +85,7 @@ kube_answers()
 # No call of it waits for ever.
 kubectl()
 {
-	timeout $((60 * KUBE_PATIENCE)) kubectl "$@"
+	timeout $((120 * KUBE_PATIENCE)) kubectl "$@"
 }
 
 # kube_is FILTER [OPTION...]: what jq says of the one document on stdin. No document is no success: jq -e alone makes one
