@@ -71,15 +71,16 @@ kube_now_s()
 # kube_answers SECONDS NAME COMMAND...: the same for a program that was started, and that must not end meanwhile (false).
 kube_answers()
 {
-	kube_program=$2
-	kube_end_s=$(($(kube_now_s) + $1 * KUBE_PATIENCE))
+	kube_seconds=$1 kube_program=$2
 	shift 2
-	until "$@" >/dev/null 2>&1; do
-		read -r kube_pid <"$KUBE/$kube_program.pid"
-		kube_alive "$kube_pid" || return 1
-		[ "$(kube_now_s)" -lt "$kube_end_s" ] || kube_fail "$kube_program does not work"
-		sleep 0.2
-	done
+	read -r kube_pid <"$KUBE/$kube_program.pid"
+	kube_within "$kube_seconds" kube_answers_or_ends "$@" || kube_fail "$kube_program does not work"
+	kube_alive "$kube_pid"
+}
+
+kube_answers_or_ends()
+{
+	"$@" || ! kube_alive "$kube_pid"
 }
 
 # No call of it waits for ever.
