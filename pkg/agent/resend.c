@@ -69,11 +69,6 @@ static int begin_pass(struct resend *r, uint64_t now_ns)
 	return sweep_begin(&r->sweep, false);
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 static void note_pass(struct resend *r, uint64_t now_ns)
 {
 	r->counters.passes++;
@@ -109,8 +104,9 @@ static int on_timer(void *user, uint64_t now_ns)
 	if (more == 0)
 		note_pass(r, now_ns);
 	sweep_end(&r->sweep);
-	return loop_timer_set(r->timer, later(now_ns + later(pause_ns, more < 0 ? RETRY_NS : 0),
-					      r->began_ns + PASS_NS));
+	return loop_timer_set(r->timer,
+			      mono_later(now_ns + mono_later(pause_ns, more < 0 ? RETRY_NS : 0),
+					 r->began_ns + PASS_NS));
 }
 
 int resend_new(struct loop *l, resend_role_fn role, const void *user, struct resend **ret,

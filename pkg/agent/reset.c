@@ -124,11 +124,6 @@ static void end_run(struct reset *r)
 	r->passes_left = 0;
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 static int wake_at(struct reset *r, uint64_t at_ns)
 {
 	return loop_timer_set(r->timer, at_ns);
@@ -162,7 +157,7 @@ static int challenge_on(struct reset *r, uint64_t now_ns)
 	}
 	r->passes_left--;
 	r->phase = WALK;
-	return wake_at(r, later(r->began_ns + RESET_GAP_NS, now_ns + SHARE * r->cpu_ns));
+	return wake_at(r, mono_later(r->began_ns + RESET_GAP_NS, now_ns + SHARE * r->cpu_ns));
 }
 
 static int on_timer(void *user, uint64_t now_ns)

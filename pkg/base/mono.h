@@ -12,6 +12,11 @@
 /* Now, ns of CLOCK_MONOTONIC. The pure cores never call this: they are told. */
 uint64_t mono_now_ns(void);
 
+static inline uint64_t mono_later(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns > b_ns ? a_ns : b_ns;
+}
+
 /* Wall clock of the moment mono_ns, as RFC 3339 in UTC with seconds ("2026-01-02T03:04:05Z"). */
 char *mono_wall_text(uint64_t mono_ns, char *buf, size_t size);
 
