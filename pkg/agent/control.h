@@ -324,6 +324,7 @@ bool control_owns(const struct control *c, const struct addr *a);
 /* control_facts.c: 1 if something changed that the plan depends on, 0 if not, -errno */
 int control_facts_links(struct control *c, bool routes, struct verr *reterr);
 int control_facts_settings(struct control *c, struct verr *reterr); /* of the links in c->want */
+struct plan_link *control_link(const struct control *c, unsigned int ifindex); /* or NULL */
 int control_facts_neighs(struct control *c, struct verr *reterr);
 void control_facts_get(const struct control *c, struct plan_facts *ret);
 void control_facts_done(struct control *c);

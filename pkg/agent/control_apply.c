@@ -422,10 +422,10 @@ static bool apply_wanted(struct control *c, const struct plan_ops *change, bool 
 }
 
 /* Reads the facts that may have changed; true if the plan must be made anew. */
-static bool facts_update(struct control *c, uint64_t now_ns)
+static bool facts_update(struct control *c)
 {
 	struct verr err = {0};
-	unsigned int dirty = now_ns >= c->reconcile_ns ? CONTROL_FACTS_ALL : c->facts_dirty;
+	unsigned int dirty = c->facts_dirty;
 	int links = 0, neighs = 0;
 
 	/* of our own addresses that came or went there was no word, and a plan must not take one for the node's */
@@ -451,8 +451,15 @@ static void look_due(struct control *c, uint64_t now_ns)
 {
 	if (now_ns >= c->look_ns)
 		c->look |= CONTROL_LOOK_IPVS | CONTROL_LOOK_LINKS;
-	if (now_ns >= c->reconcile_ns || (c->look && !c->is_as_wanted))
+	if (c->look && !c->is_as_wanted)
 		c->look = CONTROL_LOOK_ALL;
+	if (now_ns >= c->reconcile_ns) {
+		c->reconcile_ns = now_ns + RECONCILE_NS;
+		c->look = CONTROL_LOOK_ALL;
+		c->facts_dirty = CONTROL_FACTS_ALL;
+		/* what waits for time alone, as an unresolved peer, is tried again */
+		c->dirty = true;
+	}
 }
 
 static void look_again(struct control *c)
@@ -480,13 +487,8 @@ int control_turn(void *user, uint64_t now_ns)
 		return 0;
 	}
 	look_due(c, now_ns);
-	if (facts_update(c, now_ns))
+	if (facts_update(c))
 		c->dirty = true;
-	if (now_ns >= c->reconcile_ns) {
-		c->reconcile_ns = now_ns + RECONCILE_NS;
-		c->dirty =
-			true; /* what waits for time alone, as an unresolved peer, is tried again */
-	}
 	/* half of the objects would be taken for all of them: a VIP without its Node */
 	dirty = c->dirty && (c->synced || c->loaded);
 	if (dirty) {

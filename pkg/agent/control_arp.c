@@ -27,15 +27,6 @@ struct control_arp {
 	bool used;
 };
 
-static const struct mac *mac_of_link(const struct control *c, unsigned int ifindex)
-{
-	for (size_t i = 0; i < c->n_links; i++) {
-		if (c->links[i].ifindex == ifindex)
-			return &c->links[i].mac;
-	}
-	return NULL;
-}
-
 static const struct plan_vip *vip_at(const struct control *c, unsigned int ifindex,
 				     const struct addr *a)
 {
@@ -57,9 +48,9 @@ static const struct plan_vip *vip_at(const struct control *c, unsigned int ifind
 static bool may_answer(const struct control *c, const struct plan_vip *pv, const struct mac *mac)
 {
 	const struct mac virtual = {{0x00, 0x00, 0x5e, 0x00, 0x01, pv->vrid}};
-	const struct mac *own = mac_of_link(c, pv->ifindex);
+	const struct plan_link *own = control_link(c, pv->ifindex);
 
-	if (!own || mac_eq(mac, own) || mac_eq(mac, &virtual))
+	if (!own || mac_eq(mac, &own->mac) || mac_eq(mac, &virtual))
 		return true;
 	for (size_t i = 0; i < pv->n_members; i++) {
 		const struct plan_member *m = &pv->members[i];
@@ -131,12 +122,12 @@ static struct control_arp *arp_of(const struct control *c, unsigned int ifindex)
 static void ask(struct control *c, const struct plan_vip *pv)
 {
 	const struct control_arp *arp = arp_of(c, pv->ifindex);
-	const struct mac *own = mac_of_link(c, pv->ifindex);
+	const struct plan_link *own = control_link(c, pv->ifindex);
 	uint8_t frames[16][L2_FRAME_MAX];
 	size_t lens[16], n = 0;
 
 	for (size_t i = 0; arp && own && i < pv->vip->n_addresses && n < ARRAY_LEN(frames); i++) {
-		lens[n] = l2_arp_probe_emit(&pv->vip->addresses[i], own, frames[n]);
+		lens[n] = l2_arp_probe_emit(&pv->vip->addresses[i], &own->mac, frames[n]);
 		n++;
 	}
 	if (n > 0)

@@ -61,7 +61,7 @@ int control_facts_links(struct control *c, bool routes, struct verr *reterr)
 	return same ? 0 : 1;
 }
 
-static struct plan_link *link_at(struct control *c, unsigned int ifindex)
+struct plan_link *control_link(const struct control *c, unsigned int ifindex)
 {
 	for (size_t i = 0; i < c->n_links; i++) {
 		if (c->links[i].ifindex == ifindex)
@@ -75,7 +75,7 @@ int control_facts_settings(struct control *c, struct verr *reterr)
 	bool changed = false;
 
 	for (size_t i = 0; i < c->want.n_links; i++) {
-		struct plan_link *l = link_at(c, c->want.links[i].ifindex);
+		struct plan_link *l = control_link(c, c->want.links[i].ifindex);
 		int rp_filter = l ? l->rp_filter : 0;
 		int r = l ? rtnl_link_settings(c->rtnl, l, reterr) : 0;
 

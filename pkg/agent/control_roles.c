@@ -91,15 +91,6 @@ static bool to_switch(struct control *c, enum switchover_cmd_type type, uint32_t
 
 /* ---- configurations out ---- */
 
-static const struct plan_link *link_of(const struct control *c, unsigned int ifindex)
-{
-	for (size_t i = 0; i < c->n_links; i++) {
-		if (c->links[i].ifindex == ifindex)
-			return &c->links[i];
-	}
-	return NULL;
-}
-
 static bool on_interface(const struct plan_link *l, const struct addr *a)
 {
 	for (size_t i = 0; l && i < l->n_addrs; i++) {
@@ -142,7 +133,7 @@ static void conf_fill(struct control *c, struct control_vip *v, const struct pla
 		      bool may_start, struct election_conf *conf)
 {
 	const struct api_vip *vip = pv->vip;
-	const struct plan_link *l = link_of(c, pv->ifindex);
+	const struct plan_link *l = control_link(c, pv->ifindex);
 
 	*conf = (struct election_conf){
 		.vip_id = v->id,
@@ -325,7 +316,8 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 			continue;
 		}
 		if (fresh)
-			v->adopted = on_interface(link_of(c, pv->ifindex), &pv->vip->addresses[0]);
+			v->adopted =
+				on_interface(control_link(c, pv->ifindex), &pv->vip->addresses[0]);
 		r = send_role(c, v, i, &facts);
 		if (r < 0)
 			return r;
@@ -402,8 +394,8 @@ void control_roles_check(struct control *c, const struct plan_elem *elems, size_
 		    v->state == VRRP_RELEASING)
 			continue;
 		for (size_t a = 0; (active || standby) && a < pv->vip->n_addresses; a++)
-			addresses &= active ==
-				     on_interface(link_of(c, pv->ifindex), &pv->vip->addresses[a]);
+			addresses &= active == on_interface(control_link(c, pv->ifindex),
+							    &pv->vip->addresses[a]);
 		if (elems && active)
 			rules = elems_there(v->role_sent.answer, v->role_sent.n_answer, elems,
 					    n_elems);

@@ -150,6 +150,7 @@ static json_t *adverts_json(const struct control_vip *v)
 static json_t *members_json(const struct control *c, const struct plan_vip *pv)
 {
 	json_t *list = json_array();
+	const struct plan_link *link = control_link(c, pv->ifindex);
 	char text[MAC_TEXT_MAX];
 
 	for (size_t i = 0; i < pv->n_members; i++) {
@@ -163,10 +164,8 @@ static json_t *members_json(const struct control *c, const struct plan_vip *pv)
 		set_bool(o, "cordoned", m->cordoned);
 		set_bool(o, "ready", m->ready);
 		set_bool(o, "self", m->self);
-		for (size_t l = 0; m->self && l < c->n_links; l++) {
-			if (c->links[l].ifindex == pv->ifindex)
-				mac = &c->links[l].mac;
-		}
+		if (m->self && link)
+			mac = &link->mac;
 		if (mac)
 			set_text(o, "mac", mac_text(mac, text));
 		json_array_append_new(list, o);
