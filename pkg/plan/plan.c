@@ -163,11 +163,17 @@ static int cmp_linkconf(const void *pa, const void *pb)
 	return CMP(a->ifindex, b->ifindex);
 }
 
-/* qsort wants an array even for nothing to sort. */
+/* Much is in order already: that is seen in a fraction of the time that sorting takes. */
 static void sort(void *items, size_t n, size_t size, int (*cmp)(const void *, const void *))
 {
-	if (n > 1)
-		qsort(items, n, size, cmp);
+	const char *at = items;
+
+	for (size_t i = 1; i < n; i++, at += size) {
+		if (cmp(at, at + size) > 0) {
+			qsort(items, n, size, cmp);
+			return;
+		}
+	}
 }
 
 void plan_kernel_sort(struct plan_kernel *k)

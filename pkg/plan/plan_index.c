@@ -86,8 +86,11 @@ static int index_links(struct plan_index *ix)
 			const struct plan_ifaddr *a = &l->addrs[j];
 			bool is_host = a->prefix_len >= host_prefix(&a->addr);
 
-			ix->locals[ix->n_locals++] = (struct plan_local){
-				.addr = a->addr, .link = l, .is_vip = a->finite && is_host};
+			ix->locals[ix->n_locals++] =
+				(struct plan_local){.addr = a->addr,
+						    .link = l,
+						    .ifaddr = a,
+						    .is_vip = a->finite && is_host};
 			/* every link has fe80::/64: that tells no segment */
 			if (is_host || a->prefix_len == 0 || l->loopback ||
 			    addr_is_link_local(&a->addr))
@@ -139,7 +142,8 @@ const struct api_node *plan_index_owner(const struct plan_index *ix, const struc
 	return ix->nodes[ix->owners[lo].node_idx];
 }
 
-const struct plan_link *plan_index_local(const struct plan_index *ix, const struct addr *a)
+/* The first of them that is not before the address. */
+static size_t first_local(const struct plan_index *ix, const struct addr *a)
 {
 	size_t lo = 0, hi = ix->n_locals;
 
@@ -151,9 +155,26 @@ const struct plan_link *plan_index_local(const struct plan_index *ix, const stru
 		else
 			hi = mid;
 	}
-	for (; lo < ix->n_locals && addr_eq(&ix->locals[lo].addr, a); lo++) {
-		if (!ix->locals[lo].is_vip)
-			return ix->locals[lo].link;
+	return lo;
+}
+
+const struct plan_link *plan_index_local(const struct plan_index *ix, const struct addr *a)
+{
+	for (size_t i = first_local(ix, a); i < ix->n_locals && addr_eq(&ix->locals[i].addr, a);
+	     i++) {
+		if (!ix->locals[i].is_vip)
+			return ix->locals[i].link;
+	}
+	return NULL;
+}
+
+const struct plan_ifaddr *plan_index_ifaddr(const struct plan_index *ix,
+					    const struct plan_link *link, const struct addr *a)
+{
+	for (size_t i = first_local(ix, a); i < ix->n_locals && addr_eq(&ix->locals[i].addr, a);
+	     i++) {
+		if (ix->locals[i].link == link)
+			return ix->locals[i].ifaddr;
 	}
 	return NULL;
 }

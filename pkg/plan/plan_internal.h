@@ -14,6 +14,7 @@ struct plan_owner { /* an InternalIP and whose it is */
 struct plan_local { /* an address on one of this node's links */
 	struct addr addr;
 	const struct plan_link *link;
+	const struct plan_ifaddr *ifaddr;
 	bool is_vip; /* a host address with a finite lifetime: only vipd makes such for a VIP */
 };
 
@@ -43,6 +44,9 @@ void plan_index_done(struct plan_index *ix);
 const struct api_node *plan_index_owner(const struct plan_index *ix, const struct addr *a);
 /* The link that has this address as its own (not as a VIP); NULL: none. */
 const struct plan_link *plan_index_local(const struct plan_index *ix, const struct addr *a);
+/* The address on that link, a VIP or not; NULL: it is not there. */
+const struct plan_ifaddr *plan_index_ifaddr(const struct plan_index *ix,
+					    const struct plan_link *link, const struct addr *a);
 const struct plan_link *plan_index_link(const struct plan_index *ix, const char *name);
 /* The link whose subnet holds the address; NULL: none. */
 const struct plan_link *plan_index_segment(const struct plan_index *ix, const struct addr *a);
@@ -122,8 +126,38 @@ static inline bool plan_vip_is_held(const struct plan_vip *pv)
 
 /* Weights as the verdicts allow: [port_idx * n_servers + server_idx]; owned. NULL: no memory. */
 uint32_t *plan_vip_weights(const struct plan_vip *pv, plan_verdict_fn verdict, const void *user);
+
+/* A VIP that this node holds kernel state for. */
+struct plan_held {
+	const struct plan_vip *pv;
+	uint32_t *weights; /* of plan_vip_weights; owned */
+	uint8_t port_idx[API_PORTS_MAX]; /* by protocol and number */
+};
+
+struct plan_place { /* one of its addresses */
+	const struct addr *addr;
+	const struct plan_held *held;
+};
+
+/* All is made in the order of identities, so that there is next to nothing to sort. */
+struct plan_builder {
+	const struct plan *plan;
+	const struct plan_facts *facts;
+	struct plan_kernel *k;
+	size_t cap_elems;
+	struct plan_held *helds; /* owned */
+	size_t n_helds;
+	struct plan_place *places; /* by address; owned */
+	size_t n_places;
+};
+
 /* The service of one address and port; weights: of this port. 0 or -ENOMEM. */
 int plan_service_make(const struct plan_vip *pv, const struct api_port *port, const struct addr *a,
 		      const uint32_t *weights, struct plan_service *ret);
+
+/* ---- plan_elems.c ---- */
+
+/* Every element, set by set and each in order, into b->k; its marks are there. 0 or -ENOMEM. */
+int plan_add_elems(struct plan_builder *b);
 
 #endif

@@ -1,4 +1,4 @@
-/* plan_kernel: the kernel state that a plan needs whatever the roles are. */
+/* plan_kernel: the kernel state that a plan needs whatever the roles are; its elements are in plan_elems.c. */
 #include "plan/plan_internal.h"
 
 #include <errno.h>
@@ -102,247 +102,129 @@ static int mark_service(const struct addr *node_address, uint32_t mark, struct p
 	return 0;
 }
 
-/* ---- elements ---- */
+/* ---- places ---- */
 
-struct builder {
-	const struct plan *plan;
-	const struct plan_facts *facts;
-	struct plan_kernel *k;
-	size_t cap_elems;
-};
-
-static int add_elem(struct builder *b, struct plan_elem e)
+static void builder_done(struct plan_builder *b)
 {
-	struct plan_kernel *k = b->k;
-
-	if (k->n_elems == b->cap_elems) {
-		size_t cap = b->cap_elems > 0 ? 2 * b->cap_elems : 64;
-		void *items = realloc(k->elems, cap * sizeof(*k->elems));
-
-		if (!items)
-			return -ENOMEM;
-		k->elems = items;
-		b->cap_elems = cap;
-	}
-	k->elems[k->n_elems++] = e;
-	return 0;
+	for (size_t i = 0; i < b->n_helds; i++)
+		free(b->helds[i].weights);
+	free(b->helds);
+	free(b->places);
 }
-
-static int add_slots(struct builder *b, const struct plan_vip *pv, const struct api_port *port,
-		     const struct addr *a, const uint32_t *weights)
-{
-	uint32_t local[API_REAL_SERVERS_MAX + 1] = {0};
-	uint64_t seeds[API_REAL_SERVERS_MAX + 1];
-	uint64_t own = plan_hash_bytes(&pv->node_address, sizeof(pv->node_address));
-	size_t slots[PLAN_SLOTS], n = pv->n_servers;
-	bool keep_local = false;
-	int r = 0;
-
-	if (n > ARRAY_LEN(seeds))
-		n = ARRAY_LEN(seeds);
-	for (size_t i = 0; i < n; i++) {
-		const struct plan_server *s = &pv->servers[i];
-
-		seeds[i] = plan_hash_mix(own ^ plan_hash_bytes(&s->address, sizeof(s->address)));
-		if (port->prefer_same_node && s->self && weights[i] > 0) {
-			local[i] = weights[i];
-			keep_local = true;
-		}
-	}
-	if (!plan_slots_fill(keep_local ? local : weights, seeds, n, slots))
-		return 0;
-	for (uint8_t i = 0; r == 0 && i < PLAN_SLOTS; i++)
-		r = add_elem(b, (struct plan_elem){
-					.set = port->persistence_s > 0 ? PLAN_MAP_STICKY
-								       : PLAN_MAP_SLOTS,
-					.family = a->family,
-					.protocol = (uint8_t)port->protocol,
-					.slot = i,
-					.port = port->port,
-					.addr = *a,
-					.value = pv->servers[slots[i]].address,
-				});
-	return r;
-}
-
-/* Without IPVS the active node serves alone, while its own server may have traffic. */
-static int add_solo(struct builder *b, const struct plan_vip *pv, const struct api_port *port,
-		    const struct addr *a, const uint32_t *weights)
-{
-	for (size_t i = 0; i < pv->n_servers; i++) {
-		if (!pv->servers[i].self || weights[i] == 0)
-			continue;
-		return add_elem(b, (struct plan_elem){.set = PLAN_MAP_SOLO,
-						      .family = a->family,
-						      .protocol = (uint8_t)port->protocol,
-						      .port = port->port,
-						      .addr = *a,
-						      .value = pv->servers[i].address});
-	}
-	return 0;
-}
-
-static int add_port(struct builder *b, const struct plan_vip *pv, const struct api_port *port,
-		    const struct addr *a, const uint32_t *weights)
-{
-	struct plan_kernel *k = b->k;
-	int r = add_elem(b, (struct plan_elem){.set = PLAN_SET_SERVICES,
-					       .family = a->family,
-					       .protocol = (uint8_t)port->protocol,
-					       .port = port->port,
-					       .addr = *a});
-
-	if (r == 0)
-		r = add_slots(b, pv, port, a, weights);
-	if (r == 0 && !b->facts->has_ipvs)
-		r = add_solo(b, pv, port, a, weights);
-	/* a node that only serves directs nothing: its share is the firewall-mark service */
-	if (r == 0 && b->facts->has_ipvs && pv->routes) {
-		r = plan_service_make(pv, port, a, weights, &k->services[k->n_services]);
-		k->n_services += r == 0;
-	}
-	return r;
-}
-
-static int add_address(struct builder *b, const struct plan_vip *pv, const struct addr *a,
-		       const uint32_t *weights)
-{
-	struct plan_kernel *k = b->k;
-	struct plan_elem e = {.family = a->family, .addr = *a};
-	int r;
-
-	k->routes[k->n_routes++] = (struct plan_route){.addr = *a, .src = pv->node_address};
-	e.set = PLAN_SET_VIPS;
-	r = add_elem(b, e);
-	if (r == 0) {
-		e.set = PLAN_SET_HOME;
-		e.ifindex = pv->ifindex;
-		r = add_elem(b, e);
-	}
-	if (r == 0) {
-		e.set = PLAN_MAP_NODE;
-		e.ifindex = 0;
-		e.value = pv->node_address;
-		r = add_elem(b, e);
-	}
-	for (size_t i = 0; r == 0 && i < pv->vip->n_ports; i++)
-		r = add_port(b, pv, &pv->vip->ports[i], a, &weights[i * pv->n_servers]);
-	return r;
-}
-
-static int add_vip(struct builder *b, const struct plan_vip *pv, plan_verdict_fn verdict,
-		   const void *user)
-{
-	AUTO(free_p) uint32_t *weights = plan_vip_weights(pv, verdict, user);
-	int r = weights ? 0 : -ENOMEM;
-
-	for (size_t i = 0; r == 0 && i < pv->vip->n_addresses; i++)
-		r = add_address(b, pv, &pv->vip->addresses[i], weights);
-	if (pv->vip->addresses[0].family == AF_INET)
-		b->k->links[b->k->n_links++] = (struct plan_linkconf){
-			.ifindex = pv->ifindex, .arp_ignore = 1, .arp_announce = 2};
-	return r;
-}
-
-/* ---- peers ---- */
-
-struct place {
-	unsigned int ifindex;
-	struct addr addr;
-};
 
 static int cmp_place(const void *pa, const void *pb)
 {
-	const struct place *a = pa, *b = pb;
+	const struct plan_place *a = pa, *b = pb;
 
-	if (a->ifindex != b->ifindex)
-		return a->ifindex < b->ifindex ? -1 : 1;
-	return addr_cmp(&a->addr, &b->addr);
+	return addr_cmp(a->addr, b->addr);
 }
 
-/* Where the fellow nodes are: members, and nodes that only serve. */
-static size_t list_places(const struct plan *p, struct place *ret)
+static bool port_is_before(const struct api_port *a, const struct api_port *b)
 {
+	return a->protocol != b->protocol ? a->protocol < b->protocol : a->port < b->port;
+}
+
+static void order_ports(const struct api_vip *v, uint8_t *ret_idx)
+{
+	for (size_t n = 0; n < v->n_ports; n++) {
+		size_t i = n;
+
+		for (; i > 0 && port_is_before(&v->ports[n], &v->ports[ret_idx[i - 1]]); i--)
+			ret_idx[i] = ret_idx[i - 1];
+		ret_idx[i] = (uint8_t)n;
+	}
+}
+
+static int list_places(struct plan_builder *b, plan_verdict_fn verdict, const void *user)
+{
+	const struct plan *p = b->plan;
 	size_t n = 0;
 
+	for (size_t i = 0; i < p->n_vips; i++)
+		n += p->vips[i].vip->n_addresses;
+	b->helds = calloc(p->n_vips + 1, sizeof(*b->helds));
+	b->places = calloc(n + 1, sizeof(*b->places));
+	if (!b->helds || !b->places)
+		return -ENOMEM;
 	for (size_t i = 0; i < p->n_vips; i++) {
 		const struct plan_vip *pv = &p->vips[i];
+		struct plan_held *h = &b->helds[b->n_helds];
 
 		if (!plan_vip_is_held(pv))
 			continue;
-		for (size_t j = 0; j < pv->n_members; j++) {
-			if (!pv->members[j].self && addr_is_set(&pv->members[j].address))
-				ret[n++] = (struct place){pv->ifindex, pv->members[j].address};
-		}
-		for (size_t j = 0; j < pv->n_servers; j++) {
-			if (!pv->servers[j].self && pv->servers[j].node_name[0] != '\0')
-				ret[n++] = (struct place){pv->ifindex, pv->servers[j].address};
-		}
+		*h = (struct plan_held){.pv = pv, .weights = plan_vip_weights(pv, verdict, user)};
+		if (!h->weights)
+			return -ENOMEM;
+		order_ports(pv->vip, h->port_idx);
+		b->n_helds++;
+		for (size_t a = 0; a < pv->vip->n_addresses; a++)
+			b->places[b->n_places++] = (struct plan_place){&pv->vip->addresses[a], h};
 	}
-	return n;
-}
-
-static bool is_own_mac(const struct plan_facts *f, const struct mac *m)
-{
-	for (size_t i = 0; i < f->n_links; i++) {
-		if (mac_eq(&f->links[i].mac, m))
-			return true;
-	}
-	return false;
-}
-
-static int add_peers(struct builder *b)
-{
-	const struct plan *p = b->plan;
-	AUTO(free_p) struct place *places = NULL;
-	size_t n = 0;
-	int r = 0;
-
-	for (size_t i = 0; i < p->n_vips; i++)
-		n += p->vips[i].n_members + p->vips[i].n_servers;
-	places = calloc(n + 1, sizeof(*places));
-	if (!places)
-		return -ENOMEM;
-	n = list_places(p, places);
-	qsort(places, n, sizeof(*places), cmp_place);
-	for (size_t i = 0; r == 0 && i < b->facts->n_neighs; i++) {
-		const struct plan_neigh *ne = &b->facts->neighs[i];
-		struct place key = {ne->ifindex, ne->addr};
-		struct plan_elem e = {.set = PLAN_SET_PEERS, .mac = ne->mac};
-
-		if (mac_is_zero(&ne->mac) || !bsearch(&key, places, n, sizeof(key), cmp_place) ||
-		    is_own_mac(b->facts, &ne->mac))
-			continue;
-		/* one machine, one MAC, whichever family told it */
-		e.family = AF_INET;
-		if (b->k->mark4 != 0)
-			r = add_elem(b, e);
-		e.family = AF_INET6;
-		if (r == 0 && b->k->mark6 != 0)
-			r = add_elem(b, e);
-	}
-	return r;
+	qsort(b->places, b->n_places, sizeof(*b->places), cmp_place);
+	return 0;
 }
 
 /* ---- the whole ---- */
 
-static int allocate(struct plan_kernel *k, const struct plan *p)
+/* A node that only serves directs nothing: its share is the firewall-mark service. */
+static int add_services(struct plan_builder *b)
 {
-	size_t n_addrs = 0, n_services = 0;
+	struct plan_kernel *k = b->k;
+	size_t n = 0;
 
-	for (size_t i = 0; i < p->n_vips; i++) {
-		const struct api_vip *v = p->vips[i].vip;
+	for (size_t i = 0; i < b->n_places; i++)
+		n += b->places[i].held->pv->vip->n_ports;
+	k->services = calloc(n + 2, sizeof(*k->services));
+	if (!k->services)
+		return -ENOMEM;
+	for (size_t i = 0; b->facts->has_ipvs && i < b->n_places; i++) {
+		const struct plan_held *h = b->places[i].held;
+		const struct api_vip *v = h->pv->vip;
 
-		n_addrs += v->n_addresses;
-		n_services += v->n_addresses * v->n_ports;
+		for (size_t j = 0; h->pv->routes && j < v->n_ports; j++) {
+			size_t p = h->port_idx[j];
+
+			if (plan_service_make(h->pv, &v->ports[p], b->places[i].addr,
+					      &h->weights[p * h->pv->n_servers],
+					      &k->services[k->n_services]) < 0)
+				return -ENOMEM;
+			k->n_services++;
+		}
 	}
-	k->services = calloc(n_services + 2, sizeof(*k->services));
-	k->routes = calloc(n_addrs + 1, sizeof(*k->routes));
-	k->links = calloc(p->n_vips + 1, sizeof(*k->links));
-	return k->services && k->routes && k->links ? 0 : -ENOMEM;
+	return 0;
 }
 
-static int add_node(struct builder *b)
+static int add_routes(struct plan_builder *b)
+{
+	struct plan_kernel *k = b->k;
+
+	k->routes = calloc(b->n_places + 1, sizeof(*k->routes));
+	if (!k->routes)
+		return -ENOMEM;
+	for (size_t i = 0; i < b->n_places; i++)
+		k->routes[k->n_routes++] = (struct plan_route){
+			.addr = *b->places[i].addr, .src = b->places[i].held->pv->node_address};
+	return 0;
+}
+
+static int add_links(struct plan_builder *b)
+{
+	struct plan_kernel *k = b->k;
+
+	k->links = calloc(b->n_helds + 1, sizeof(*k->links));
+	if (!k->links)
+		return -ENOMEM;
+	for (size_t i = 0; i < b->n_helds; i++) {
+		if (plan_vip_family(b->helds[i].pv) == AF_INET)
+			k->links[k->n_links++] =
+				(struct plan_linkconf){.ifindex = b->helds[i].pv->ifindex,
+						       .arp_ignore = 1,
+						       .arp_announce = 2};
+	}
+	return 0;
+}
+
+static int add_node(struct plan_builder *b)
 {
 	const struct plan *p = b->plan;
 	const struct plan_facts *f = b->facts;
@@ -393,17 +275,19 @@ int plan_kernel_want(const struct plan *p, const struct plan_facts *facts, plan_
 		     const void *user, struct plan_kernel *ret)
 {
 	AUTO(plan_kernel_done) struct plan_kernel k = {0};
-	struct builder b = {.plan = p, .facts = facts, .k = &k};
-	int r = allocate(&k, p);
+	AUTO(builder_done) struct plan_builder b = {.plan = p, .facts = facts, .k = &k};
+	int r = list_places(&b, verdict, user);
 
 	if (r == 0)
-		r = add_node(&b);
-	for (size_t i = 0; r == 0 && i < p->n_vips; i++) {
-		if (plan_vip_is_held(&p->vips[i]))
-			r = add_vip(&b, &p->vips[i], verdict, user);
-	}
+		r = add_services(&b);
 	if (r == 0)
-		r = add_peers(&b);
+		r = add_node(&b);
+	if (r == 0)
+		r = plan_add_elems(&b);
+	if (r == 0)
+		r = add_routes(&b);
+	if (r == 0)
+		r = add_links(&b);
 	if (r < 0)
 		return r;
 	plan_kernel_sort(&k);

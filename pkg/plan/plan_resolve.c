@@ -110,15 +110,6 @@ static const struct plan_link *find_link(const struct plan_index *ix, const stru
 	return default_link(ix->facts, v->addresses[0].family);
 }
 
-static const struct plan_ifaddr *find_ifaddr(const struct plan_link *l, const struct addr *a)
-{
-	for (size_t i = 0; i < l->n_addrs; i++) {
-		if (addr_eq(&l->addrs[i].addr, a))
-			return &l->addrs[i];
-	}
-	return NULL;
-}
-
 /* VIP addresses come and go on the interface: they are no node addresses. */
 static bool is_vip_address(const struct plan_ifaddr *a)
 {
@@ -135,7 +126,7 @@ static struct addr own_address(const struct plan_index *ix, const struct plan_li
 	const struct api_node *self = ix->self;
 
 	for (size_t i = 0; self && i < self->n_internal_ips; i++) {
-		const struct plan_ifaddr *a = find_ifaddr(l, &self->internal_ips[i]);
+		const struct plan_ifaddr *a = plan_index_ifaddr(ix, l, &self->internal_ips[i]);
 
 		if (a && a->addr.family == family && !a->tentative)
 			return a->addr;

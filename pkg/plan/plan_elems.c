@@ -1,0 +1,236 @@
+/* plan_elems: what the sets of nftables hold whatever the roles are. */
+#include "plan/plan_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int add_elem(struct plan_builder *b, struct plan_elem e)
+{
+	struct plan_kernel *k = b->k;
+
+	if (k->n_elems == b->cap_elems) {
+		size_t cap = b->cap_elems > 0 ? 2 * b->cap_elems : 64;
+		void *items = realloc(k->elems, cap * sizeof(*k->elems));
+
+		if (!items)
+			return -ENOMEM;
+		k->elems = items;
+		b->cap_elems = cap;
+	}
+	k->elems[k->n_elems++] = e;
+	return 0;
+}
+
+static struct plan_elem elem_of(enum plan_set set, const struct api_port *port,
+				const struct addr *a)
+{
+	return (struct plan_elem){.set = set,
+				  .family = a->family,
+				  .protocol = port ? (uint8_t)port->protocol : 0,
+				  .port = port ? port->port : 0,
+				  .addr = *a};
+}
+
+static int add_slots(struct plan_builder *b, enum plan_set set, const struct plan_vip *pv,
+		     const struct api_port *port, const struct addr *a, const uint32_t *weights)
+{
+	uint32_t local[API_REAL_SERVERS_MAX + 1] = {0};
+	uint64_t seeds[API_REAL_SERVERS_MAX + 1];
+	uint64_t own = plan_hash_bytes(&pv->node_address, sizeof(pv->node_address));
+	size_t slots[PLAN_SLOTS], n = pv->n_servers;
+	bool keep_local = false;
+	int r = 0;
+
+	if (n > ARRAY_LEN(seeds))
+		n = ARRAY_LEN(seeds);
+	for (size_t i = 0; i < n; i++) {
+		const struct plan_server *s = &pv->servers[i];
+
+		seeds[i] = plan_hash_mix(own ^ plan_hash_bytes(&s->address, sizeof(s->address)));
+		if (port->prefer_same_node && s->self && weights[i] > 0) {
+			local[i] = weights[i];
+			keep_local = true;
+		}
+	}
+	if (!plan_slots_fill(keep_local ? local : weights, seeds, n, slots))
+		return 0;
+	for (uint8_t i = 0; r == 0 && i < PLAN_SLOTS; i++) {
+		struct plan_elem e = elem_of(set, port, a);
+
+		e.slot = i;
+		e.value = pv->servers[slots[i]].address;
+		r = add_elem(b, e);
+	}
+	return r;
+}
+
+/* Without IPVS the active node serves alone, while its own server may have traffic. */
+static int add_solo(struct plan_builder *b, const struct plan_vip *pv, const struct api_port *port,
+		    const struct addr *a, const uint32_t *weights)
+{
+	for (size_t i = 0; i < pv->n_servers; i++) {
+		struct plan_elem e = elem_of(PLAN_MAP_SOLO, port, a);
+
+		if (!pv->servers[i].self || weights[i] == 0)
+			continue;
+		e.value = pv->servers[i].address;
+		return add_elem(b, e);
+	}
+	return 0;
+}
+
+static int add_of_port(struct plan_builder *b, enum plan_set set, const struct plan_vip *pv,
+		       const struct api_port *port, const struct addr *a, const uint32_t *weights)
+{
+	enum plan_set map = port->persistence_s > 0 ? PLAN_MAP_STICKY : PLAN_MAP_SLOTS;
+
+	if (set == PLAN_SET_SERVICES)
+		return add_elem(b, elem_of(set, port, a));
+	if (set == PLAN_MAP_SOLO)
+		return b->facts->has_ipvs ? 0 : add_solo(b, pv, port, a, weights);
+	return set == map ? add_slots(b, set, pv, port, a, weights) : 0;
+}
+
+static int add_of_ports(struct plan_builder *b, enum plan_set set, const struct plan_place *at)
+{
+	const struct plan_vip *pv = at->held->pv;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < pv->vip->n_ports; i++) {
+		size_t p = at->held->port_idx[i];
+
+		r = add_of_port(b, set, pv, &pv->vip->ports[p], at->addr,
+				&at->held->weights[p * pv->n_servers]);
+	}
+	return r;
+}
+
+static int add_of_address(struct plan_builder *b, enum plan_set set, const struct plan_place *at)
+{
+	struct plan_elem e = elem_of(set, NULL, at->addr);
+
+	if (set == PLAN_SET_HOME)
+		e.ifindex = at->held->pv->ifindex;
+	else if (set == PLAN_MAP_NODE)
+		e.value = at->held->pv->node_address;
+	return add_elem(b, e);
+}
+
+/* ---- peers ---- */
+
+struct host { /* a fellow node on the segment of an interface */
+	unsigned int ifindex;
+	struct addr addr;
+};
+
+static int cmp_host(const void *pa, const void *pb)
+{
+	const struct host *a = pa, *b = pb;
+
+	if (a->ifindex != b->ifindex)
+		return a->ifindex < b->ifindex ? -1 : 1;
+	return addr_cmp(&a->addr, &b->addr);
+}
+
+/* Where the fellow nodes are: members, and nodes that only serve. */
+static size_t list_hosts(const struct plan *p, struct host *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_vips; i++) {
+		const struct plan_vip *pv = &p->vips[i];
+
+		if (!plan_vip_is_held(pv))
+			continue;
+		for (size_t j = 0; j < pv->n_members; j++) {
+			if (!pv->members[j].self && addr_is_set(&pv->members[j].address))
+				ret[n++] = (struct host){pv->ifindex, pv->members[j].address};
+		}
+		for (size_t j = 0; j < pv->n_servers; j++) {
+			if (!pv->servers[j].self && pv->servers[j].node_name[0] != '\0')
+				ret[n++] = (struct host){pv->ifindex, pv->servers[j].address};
+		}
+	}
+	return n;
+}
+
+static bool is_own_mac(const struct plan_facts *f, const struct mac *m)
+{
+	for (size_t i = 0; i < f->n_links; i++) {
+		if (mac_eq(&f->links[i].mac, m))
+			return true;
+	}
+	return false;
+}
+
+static int add_peers(struct plan_builder *b)
+{
+	const struct plan *p = b->plan;
+	AUTO(free_p) struct host *hosts = NULL;
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < p->n_vips; i++)
+		n += p->vips[i].n_members + p->vips[i].n_servers;
+	hosts = calloc(n + 1, sizeof(*hosts));
+	if (!hosts)
+		return -ENOMEM;
+	n = list_hosts(p, hosts);
+	qsort(hosts, n, sizeof(*hosts), cmp_host);
+	for (size_t i = 0; r == 0 && i < b->facts->n_neighs; i++) {
+		const struct plan_neigh *ne = &b->facts->neighs[i];
+		struct host key = {ne->ifindex, ne->addr};
+		struct plan_elem e = {.set = PLAN_SET_PEERS, .mac = ne->mac};
+
+		if (mac_is_zero(&ne->mac) || !bsearch(&key, hosts, n, sizeof(key), cmp_host) ||
+		    is_own_mac(b->facts, &ne->mac))
+			continue;
+		/* one machine, one MAC, whichever family told it */
+		e.family = AF_INET;
+		if (b->k->mark4 != 0)
+			r = add_elem(b, e);
+		e.family = AF_INET6;
+		if (r == 0 && b->k->mark6 != 0)
+			r = add_elem(b, e);
+	}
+	return r;
+}
+
+/* ---- the whole ---- */
+
+static int add_set(struct plan_builder *b, enum plan_set set)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < b->n_places; i++) {
+		switch (set) {
+		case PLAN_SET_VIPS:
+		case PLAN_SET_HOME:
+		case PLAN_MAP_NODE:
+			r = add_of_address(b, set, &b->places[i]);
+			break;
+		case PLAN_SET_SERVICES:
+		case PLAN_MAP_SLOTS:
+		case PLAN_MAP_STICKY:
+		case PLAN_MAP_SOLO:
+			r = add_of_ports(b, set, &b->places[i]);
+			break;
+		case PLAN_SET_PEERS:
+			return add_peers(b);
+		case PLAN_SET_REDIRECT:
+		case PLAN_SET_ANSWER:
+		case PLAN_SET_N:
+			return 0; /* the role's */
+		}
+	}
+	return r;
+}
+
+int plan_add_elems(struct plan_builder *b)
+{
+	int r = 0;
+
+	for (unsigned int set = 0; r == 0 && set < PLAN_SET_N; set++)
+		r = add_set(b, (enum plan_set)set);
+	return r;
+}
