@@ -203,10 +203,10 @@ programmed()
 		END { exit n + 0 != count }' /proc/net/ip_vs
 }
 
-# weighs WEIGHT: the first real server of the first service does.
-weighs()
+# weight_took CHANGE...: until the first real server of the first service has weight 5; in ms.
+weight_took()
 {
-	lab_in node01 ipvsadm -Ln -t 10.9.0.1:80 | grep -q "192.168.44.210:80 *Route *$1 "
+	took_ms=$(lab_in node01 weighs 10.9.0.1 80 192.168.44.210 5 "$@") || fail "no weight of 5 after $*"
 }
 
 # took COMMAND...: after it, until what is in $want succeeds; in ms.
@@ -239,7 +239,7 @@ thousand()
 		want="programmed $((10 * count))" && took bench_start vipd node01
 		bench_figure "cold start" "$what" vipd ms $took_ms
 		sleep 2
-		want="weighs 5" && took mv "$LAB/changed.yaml" "$LAB/node01/manifests/first.yaml"
+		weight_took rename "$LAB/changed.yaml" "$LAB/node01/manifests/first.yaml"
 		bench_figure "one weight" "$what" vipd ms $took_ms
 		want="programmed 0" && took rm "$LAB/node01/manifests/many.yaml" "$LAB/node01/manifests/first.yaml"
 		bench_figure "removal" "$what" vipd ms $took_ms
@@ -251,7 +251,7 @@ thousand()
 		bench_figure "cold start" "$what" keepalived ms $took_ms
 		sleep 2
 		many_conf "$count" 5 >"$LAB/node01.conf"
-		want="weighs 5" && took kill -HUP "$(cat "$LAB/node01.kpid")"
+		weight_took hangup "$(cat "$LAB/node01.kpid")"
 		bench_figure "one weight" "$what" keepalived ms $took_ms
 		want="programmed 0" && took kill -TERM "$(cat "$LAB/node01.kpid")"
 		bench_figure "removal" "$what" keepalived ms $took_ms
