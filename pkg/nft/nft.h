@@ -38,7 +38,7 @@ void nft_close_p(struct nft **n);
  * *ret_changed: whether something had to be done. */
 int nft_ensure(struct nft *n, uint32_t mark4, uint32_t mark6, bool *ret_changed,
 	       struct verr *reterr);
-/* All elements of our tables, sorted by plan_elem_cmp; owned array. No table: 0 elements. */
+/* All elements of our tables, each once, sorted by plan_elem_cmp; owned array. No table: 0 elements. */
 int nft_dump(struct nft *n, struct plan_elem **ret, size_t *ret_n, struct verr *reterr);
 /* One transaction: the deletions, then the additions; at most PLAN_NFT_BATCH_MAX elements together (-E2BIG). Deleting what is
  * not there and adding what is there are not errors. All or nothing. */

@@ -91,10 +91,18 @@ static int dump_set(struct nft *n, enum nft_table t, enum plan_set s, struct ele
 	return r;
 }
 
-static void sort(struct elems *l)
+/* While the kernel gives a set a larger hash table, a dump may tell the same element twice. */
+static void sort_unique(struct elems *l)
 {
+	size_t out = 0;
+
 	if (l->n > 1)
 		qsort(l->items, l->n, sizeof(*l->items), cmp_elem);
+	for (size_t i = 0; i < l->n; i++) {
+		if (out == 0 || plan_elem_cmp(&l->items[out - 1], &l->items[i]) != 0)
+			l->items[out++] = l->items[i];
+	}
+	l->n = out;
 }
 
 /* IPv4 VIPS are in tables ip and arp; what only one of them has is not there. Both lists are sorted. */
@@ -128,8 +136,8 @@ int nft_dump(struct nft *n, struct plan_elem **ret, size_t *ret_n, struct verr *
 	}
 	if (r < 0)
 		return verr_set(reterr, -r, "listing table %s: %s", NFT_TABLE_NAME, strerror(-r));
-	sort(&all);
-	sort(&arp_vips);
+	sort_unique(&all);
+	sort_unique(&arp_vips);
 	keep_common(&all, &arp_vips);
 	*ret_n = all.n;
 	*ret = STEAL(all.items);

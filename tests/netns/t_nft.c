@@ -137,6 +137,25 @@ static void tables_go_with_their_family(void **state)
 	}
 }
 
+/* The kernel may tell an element twice while it gives a set a larger table. */
+static void a_growing_set_is_told_once(void **state)
+{
+	struct plan_elem elems[250], *have;
+	struct verr err;
+	size_t n_have;
+
+	assert_true(ensure(*state, MARK4, MARK6));
+	for (unsigned int n = 0; n < 5000; n += 250) {
+		for (unsigned int i = 0; i < 250; i++)
+			elems[i] = elem(PLAN_SET_REDIRECT, AF_INET, n + i);
+		assert_int_equal(change(*state, elems, 250, NULL, 0), 0);
+		assert_int_equal(nft_dump(*state, &have, &n_have, &err), 0);
+		for (size_t i = 1; i < n_have; i++)
+			assert_true(plan_elem_cmp(&have[i - 1], &have[i]) < 0);
+		free(have);
+	}
+}
+
 static void damage_is_found(void **state)
 {
 	const char *const damage[] = {
@@ -303,6 +322,7 @@ int main(void)
 		T(a_saved_ruleset_loads),
 		T(elements_of_every_set_come_back),
 		T(a_value_is_replaced),
+		T(a_growing_set_is_told_once),
 		T(all_or_nothing),
 		T(monitor_tells_what_others_did),
 		T(cost_of_a_change),
