@@ -110,5 +110,7 @@ wait_for 60 "node01's agent is done" grep -q passes "$LAB/agent-node01.out"
 out=$(cat "$LAB/agent-node01.out")
 note "$out"
 [ "$(field errors "$out")" = 0 ] || fail "errors"
-[ "$(field pass_seen "$out")" -ge 1000 ] || fail "the table was not walked through"
+# Not of one pass: the kernel finds its place in the table of all namespaces by counting, so what goes from it meanwhile
+# hides as many others until the next pass.
+[ "$(field passes "$out")" -ge 2 ] && [ "$(field seen "$out")" -ge 2000 ] || fail "the table was not walked through"
 expect "node03 learned them" [ "$(lab_in node03 ipvsadm -Lnc | grep -c "$VIP:80 ")" = 1000 ]
