@@ -53,7 +53,7 @@ struct l2_vrrp_packet {
 	uint8_t ttl;
 };
 /* Receives up to n packets without blocking. Number, 0 if none, -errno. bufs are the caller's. */
-#define L2_VRRP_BUF 512
+#define L2_VRRP_BUF 1536 /* a whole packet, with more addresses than vipd itself has in one */
 int l2_vrrp_receive(int fd, int family, uint8_t (*bufs)[L2_VRRP_BUF], size_t n,
 		    struct l2_vrrp_packet *ret);
 /* Parses one IPv4 packet as the raw socket gives it (header included; IP options are skipped). 0 or -EBADMSG. */
