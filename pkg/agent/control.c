@@ -373,7 +373,9 @@ static void stop_threads(struct control *c)
 	if (c->election)
 		election_join(c->election);
 	if (c->switchover) {
-		(void)ring_push(c->to_switch, &quit);
+		/* it takes commands as long as it turns, and it is waited for in any case */
+		while (!ring_push(c->to_switch, &quit))
+			usleep(1000);
 		switchover_join(c->switchover);
 	}
 }

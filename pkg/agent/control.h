@@ -130,7 +130,6 @@ struct control_vip {
 	struct plan_role role_sent;
 	bool has_role;
 	bool role_again; /* switchover's ring was full: give it once more */
-	uint32_t generation;
 
 	enum vrrp_state state;
 	enum vrrp_why why;
@@ -144,7 +143,8 @@ struct control_vip {
 	bool switch_active; /* as switchover last told */
 	struct control_sign signs[CONTROL_SIGNS];
 	uint64_t arp_ask_ns, arp_told_ns; /* asked next; told last */
-	enum plan_reason told_refused, told_rejected, told_degraded; /* logged already */
+	/* logged already */
+	enum plan_reason told_refused, told_rejected, told_degraded, told_fault;
 	struct control_told told;
 	UT_hash_handle hh_id, hh_name;
 };
@@ -263,6 +263,7 @@ struct control {
 	/* when to do what */
 	struct loop_source *turn; /* timer: plan (dirty) and reconcile */
 	bool dirty; /* objects, facts or verdicts changed: plan anew */
+	uint64_t replan_ns; /* plan anew then, whatever has changed; 0: not */
 	unsigned int facts_dirty; /* CONTROL_FACTS_* to be read again */
 	unsigned int look; /* CONTROL_LOOK_* at the next turn */
 	uint64_t turn_ns; /* when `turn` is due; 0: not armed */
@@ -349,6 +350,8 @@ void control_changed(struct control *c); /* plan anew soon */
 void control_rest(struct control *c); /* gives back, soon, the memory that only a beginning needs */
 /* Look at these parts of the kernel's state, at the latest in_ns from now. */
 void control_look(struct control *c, unsigned int what, uint64_t in_ns);
+/* Plans anew at at_ns at the latest. */
+void control_replan_at(struct control *c, uint64_t at_ns, uint64_t now_ns);
 void control_repaired(struct control *c, enum control_repair kind, uint64_t now_ns);
 const char *control_repair_name(enum control_repair kind);
 /* control_plan.c */
@@ -482,9 +485,11 @@ void control_finish(struct control *c, uint64_t now_ns); /* once stopped; contro
 /* After a role change from `before`; active: the name of the node that is, or NULL. */
 void control_event_role(struct control *c, const struct control_vip *v, enum vrrp_state before,
 			const char *active);
-/* It is not run, refused or degraded; PLAN_OK: it is run (again). */
+/* It is not run, refused, degraded or has a fault; PLAN_OK: it is run (again). */
 void control_event_reason(struct control *c, const struct control_vip *v, enum plan_reason reason,
 			  const char *message);
+/* The kernel has begun to refuse what VIPs need. */
+void control_event_kernel(struct control *c);
 void control_event_multiple(struct control *c, const struct control_vip *v, const char *other);
 void control_event_stranger(struct control *c, const struct control_vip *v, const char *address,
 			    const char *what);

@@ -27,6 +27,13 @@ void control_look(struct control *c, unsigned int what, uint64_t in_ns)
 	}
 }
 
+void control_replan_at(struct control *c, uint64_t at_ns, uint64_t now_ns)
+{
+	if (c->replan_ns == 0 || at_ns < c->replan_ns)
+		c->replan_ns = at_ns;
+	control_look(c, 0, at_ns > now_ns ? at_ns - now_ns : 0);
+}
+
 /* ---- compare ---- */
 
 /* What was not looked at is taken to be as wanted: its arrays are borrowed from `want`. */
@@ -453,6 +460,10 @@ static void look_due(struct control *c, uint64_t now_ns)
 		c->look |= CONTROL_LOOK_IPVS | CONTROL_LOOK_LINKS;
 	if (c->look && !c->is_as_wanted)
 		c->look = CONTROL_LOOK_ALL;
+	if (c->replan_ns != 0 && now_ns >= c->replan_ns) {
+		c->replan_ns = 0;
+		c->dirty = true;
+	}
 	if (now_ns >= c->reconcile_ns) {
 		c->reconcile_ns = now_ns + RECONCILE_NS;
 		c->look = CONTROL_LOOK_ALL;
@@ -470,6 +481,8 @@ static void look_again(struct control *c)
 		control_look(c, 0, LOOK_NS);
 	else
 		control_look(c, 0, c->look_ns > now_ns ? c->look_ns - now_ns : 0);
+	if (c->replan_ns != 0)
+		control_replan_at(c, c->replan_ns, now_ns);
 }
 
 int control_turn(void *user, uint64_t now_ns)
@@ -514,6 +527,8 @@ int control_turn(void *user, uint64_t now_ns)
 
 		if (refuses != c->kernel_refuses)
 			control_report_changed(c);
+		if (refuses && !c->kernel_refuses)
+			control_event_kernel(c);
 		c->kernel_refuses = refuses;
 		control_settings_update(c);
 	}

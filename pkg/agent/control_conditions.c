@@ -91,7 +91,9 @@ void control_conditions_get(const struct control *c, const struct control_vip *v
 		set(ret, API_ACCEPTED, true, "Accepted", "the object is in force as it is");
 	ret->n_healthy = count_healthy(c, pv);
 	health_counts(c, pv, &dead, &unhealthy, ret->health, sizeof(ret->health));
-	if (!active)
+	if (!active && pv->fault != PLAN_OK)
+		set(ret, API_READY, false, plan_reason_name(pv->fault), pv->message);
+	else if (!active)
 		set(ret, API_READY, false, "NoActiveNode", "no node is known to be active");
 	else
 		set(ret, API_READY, dead == 0, dead ? "NoHealthyRealServer" : "Serving",
@@ -100,7 +102,7 @@ void control_conditions_get(const struct control *c, const struct control_vip *v
 	if (c->kernel_refuses)
 		set(ret, API_DEGRADED, true, CONTROL_KERNEL_REFUSES, c->last_apply_error);
 	else if (pv->degraded != PLAN_OK)
-		set(ret, API_DEGRADED, true, plan_reason_name(pv->degraded), pv->message);
+		set(ret, API_DEGRADED, true, plan_reason_name(pv->degraded), pv->degradation);
 	else
 		set(ret, API_DEGRADED, unhealthy > 0,
 		    unhealthy ? "RealServerUnhealthy" : "AllHealthy",

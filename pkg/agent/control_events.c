@@ -86,6 +86,21 @@ void control_event_reason(struct control *c, const struct control_vip *v, enum p
 	tell(c, v->name, true, plan_reason_name(reason), "Run", note);
 }
 
+void control_event_kernel(struct control *c)
+{
+	struct control_vip *v, *next;
+	char note[2 * API_NAME_MAX];
+
+	snprintf(note, sizeof(note), "%s: %s", c->conf->node_name, c->last_apply_error);
+	HASH_ITER(hh_name, c->by_name, v, next)
+	{
+		const struct plan_vip *pv = control_plan_of(c, v);
+
+		if (pv && control_is_run(pv))
+			tell(c, v->name, true, CONTROL_KERNEL_REFUSES, "Program", note);
+	}
+}
+
 void control_event_multiple(struct control *c, const struct control_vip *v, const char *other)
 {
 	char note[3 * API_NAME_MAX];

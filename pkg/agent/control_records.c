@@ -43,7 +43,7 @@ static void on_role(struct control *c, struct control_vip *v, const struct elect
 				control_health_suspect(c, &pv->servers[s].address, now_ns);
 		}
 	}
-	if (rec->state != VRRP_ACTIVE)
+	if (rec->state == VRRP_BACKUP || rec->state == VRRP_INIT)
 		v->handover_sent = false;
 	control_changed(c);
 }
@@ -88,8 +88,6 @@ static void on_conflict(struct control *c, struct control_vip *v, const struct e
 
 static void on_removed(struct control *c, struct control_vip *v)
 {
-	if (!v->removing) /* configured again meanwhile */
-		return;
 	v->in_election = false;
 	v->removing = false;
 	v->state = VRRP_INIT;
@@ -200,6 +198,8 @@ static void on_note(struct control *c, const struct switchover_note *note, uint6
 	case SWITCHOVER_NOTE_DONE:
 		v->switch_active = note->active;
 		v->settled = true;
+		/* of what switchover does itself the kernel's word is ignored */
+		c->facts_dirty |= CONTROL_FACTS_LINKS;
 		log_info(note->active ? "Addresses were taken" : "Addresses were given up",
 			 KV_STR("virtualIP", v->name),
 			 KV_STR("took", mono_span_text(note->took_ns, span, sizeof(span))));
@@ -212,6 +212,7 @@ static void on_note(struct control *c, const struct switchover_note *note, uint6
 		break;
 	case SWITCHOVER_NOTE_REMOVED:
 		v->switch_active = false;
+		c->facts_dirty |= CONTROL_FACTS_LINKS;
 		break;
 	case SWITCHOVER_NOTE_PONG:
 		break;

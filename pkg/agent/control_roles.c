@@ -181,10 +181,10 @@ static int send_conf(struct control *c, struct control_vip *v, const struct plan
 		free(copy);
 		return -ENOMEM;
 	}
-	if (!known && !waited)
-		control_look(c, 0, PEERS_WAIT_NS - (now_ns - v->born_ns) + NS_PER_MS);
-	if (!known && !waited)
+	if (!known && !waited) {
 		c->facts_dirty |= CONTROL_FACTS_NEIGHS;
+		control_replan_at(c, v->born_ns + PEERS_WAIT_NS, now_ns);
+	}
 	conf_fill(c, v, pv, known || waited || (v->sent && v->sent->may_start), conf);
 	*copy = *conf;
 	if (v->sent && memcmp(copy, v->sent, sizeof(*copy)) == 0) {
@@ -194,14 +194,12 @@ static int send_conf(struct control *c, struct control_vip *v, const struct plan
 	}
 	free(v->sent);
 	v->sent = copy;
-	conf->generation = ++v->generation;
 	if (!to_election(c, ELECTION_SET, v->id, conf)) {
 		free(v->sent);
 		v->sent = NULL;
 		return 0; /* tried again at the next turn */
 	}
 	v->in_election = true;
-	v->removing = false;
 	return 0;
 }
 
@@ -262,23 +260,34 @@ static void tell_reasons(struct control *c, struct control_vip *v, const struct 
 	if (v->told_degraded != pv->degraded) {
 		v->told_degraded = pv->degraded;
 		if (pv->degraded != PLAN_OK)
-			control_event_reason(c, v, pv->degraded, pv->message);
+			control_event_reason(c, v, pv->degraded, pv->degradation);
 		if (pv->degraded != PLAN_OK)
 			log_warning("VirtualIP is degraded", KV_STR("virtualIP", v->name),
 				    KV_STR("reason", plan_reason_name(pv->degraded)),
+				    KV_STR("message", pv->degradation));
+	}
+	if (v->told_fault != pv->fault) {
+		v->told_fault = pv->fault;
+		if (pv->fault != PLAN_OK) {
+			control_event_reason(c, v, pv->fault, pv->message);
+			log_warning("VirtualIP has a fault here", KV_STR("virtualIP", v->name),
+				    KV_STR("reason", plan_reason_name(pv->fault)),
 				    KV_STR("message", pv->message));
+		}
 	}
 }
 
+/* Once for a cordoning: a fellow node may be Ready and still not take over, and then the VIP stays here. */
 static void maybe_hand_over(struct control *c, struct control_vip *v, const struct plan_vip *pv)
 {
-	if (!pv->cordoned)
+	if (!pv->cordoned || !pv->others_ready)
 		v->handover_sent = false;
-	if (!pv->cordoned || !pv->others_ready || v->handover_sent || v->state != VRRP_ACTIVE)
+	else if (!v->handover_sent && v->state == VRRP_ACTIVE)
+		v->handover_sent = to_election(c, ELECTION_HANDOVER, v->id, NULL);
+	else
 		return;
-	v->handover_sent = true;
-	log_info("Node is cordoned, handing over", KV_STR("virtualIP", v->name));
-	to_election(c, ELECTION_HANDOVER, v->id, NULL);
+	if (v->handover_sent)
+		log_info("Node is cordoned, handing over", KV_STR("virtualIP", v->name));
 }
 
 /* Election gives the addresses up first; switchover forgets the VIP when election has. */
@@ -288,10 +297,9 @@ void control_vip_leave(struct control *c, struct control_vip *v)
 		v->removing = to_election(c, ELECTION_REMOVE, v->id, NULL);
 		free(v->sent);
 		v->sent = NULL;
-	} else if (!v->in_election && v->has_role) {
+	} else if (!v->in_election && v->has_role && to_switch(c, SWITCHOVER_REMOVE, v->id, NULL)) {
 		plan_role_done(&v->role_sent);
 		v->has_role = false;
-		to_switch(c, SWITCHOVER_REMOVE, v->id, NULL);
 	}
 }
 
@@ -326,7 +334,8 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 				control_vip_leave(c, v);
 			continue;
 		}
-		r = send_conf(c, v, pv, now_ns);
+		/* what it has been told to forget, election takes back when it has: ELECTION_REMOVED makes a new turn */
+		r = v->removing ? 0 : send_conf(c, v, pv, now_ns);
 		if (r < 0)
 			return r;
 		maybe_hand_over(c, v, pv);
@@ -341,8 +350,7 @@ int control_roles_update(struct control *c, uint64_t now_ns)
 	}
 	/* once the objects are known, what an earlier agent left for others is nobody's */
 	if (c->synced && !c->swept) {
-		c->swept = true;
-		to_switch(c, SWITCHOVER_SWEEP, 0, NULL);
+		c->swept = to_switch(c, SWITCHOVER_SWEEP, 0, NULL);
 	}
 	return 0;
 }

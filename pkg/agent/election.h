@@ -9,15 +9,15 @@
 #include "agent/ring.h"
 #include "agent/switchover.h"
 #include "base/base.h"
+#include "plan/plan.h"
 #include "vrrp/vrrp.h"
 
-#define ELECTION_PEERS_MAX 64
+#define ELECTION_PEERS_MAX PLAN_UNICAST_PEERS_MAX
 
 /* One virtual router. Made by control on the heap (calloc), owned by election from the moment it is pushed. */
 struct election_conf {
 	struct election_conf *next; /* election's own use */
 	uint32_t vip_id; /* control's number of the VIP, unique for the life of the process */
-	uint32_t generation; /* grows with each configuration of this vip_id */
 	struct vrrp_conf vrrp;
 	unsigned int ifindex;
 	char ifname[16];

@@ -26,6 +26,8 @@ const char *plan_reason_name(enum plan_reason r)
 		return "SecretUnavailable";
 	case PLAN_NOT_ETHERNET:
 		return "NotEthernet";
+	case PLAN_TOO_MANY_PEERS:
+		return "TooManyPeers";
 	case PLAN_NO_LINK_LOCAL:
 		return "NoLinkLocal";
 	case PLAN_LINK_DOWN:

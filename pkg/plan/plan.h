@@ -84,6 +84,7 @@ enum plan_reason {
 	PLAN_NODE_OWN_ADDRESS,
 	PLAN_SECRET_UNAVAILABLE,
 	PLAN_NOT_ETHERNET,
+	PLAN_TOO_MANY_PEERS, /* unicast with more nodes than PLAN_UNICAST_PEERS_MAX and this one */
 	PLAN_NO_LINK_LOCAL, /* IPv6: nothing to send adverts from yet; a fault, not a refusal */
 	PLAN_LINK_DOWN, /* a fault, not a refusal */
 	PLAN_REAL_SERVER_NOT_ON_LINK, /* Degraded only */
@@ -91,6 +92,8 @@ enum plan_reason {
 	PLAN_STRICT_RP_FILTER, /* Degraded only */
 };
 const char *plan_reason_name(enum plan_reason r);
+
+#define PLAN_UNICAST_PEERS_MAX 64
 
 struct plan_member { /* a participating node */
 	const char *name; /* borrowed from objects */
@@ -118,8 +121,9 @@ struct plan_vip {
 	/* for people: of the refusal, else the fault, else what is degraded; names the field or thing, its value
 	 * and the cure, with a free number where one is needed */
 	char message[200];
-	/* in the same way, of the version that does not count; "" if there is none */
-	char rejection[200];
+	/* in the same way, of what is degraded, also during a fault; and of the version that does not count; "" if
+	 * there is none */
+	char degradation[200], rejection[200];
 	bool routes; /* takes part in VRRP; false if refused */
 	bool serves; /* is a real server; false if refused */
 	unsigned int ifindex;

@@ -127,6 +127,18 @@ static bool has_no_secret(const struct plan_index *ix, struct plan_vip *pv)
 	return true;
 }
 
+/* All of them or none: who is left out hears nobody, and makes itself active. */
+static bool has_too_many_peers(struct plan_vip *pv)
+{
+	if (pv->vip->transport != API_UNICAST || pv->n_members <= PLAN_UNICAST_PEERS_MAX + 1)
+		return false;
+	plan_refuse(pv, PLAN_TOO_MANY_PEERS,
+		    "spec.vrrp.transport: %zu nodes take part, and Unicast is for %d at most: use "
+		    "Multicast, or select fewer nodes in spec.nodeSelector",
+		    pv->n_members, PLAN_UNICAST_PEERS_MAX + 1);
+	return true;
+}
+
 /* Everything but the VRID, which takes all VIPs' interfaces to decide. */
 void plan_judge(const struct plan_index *ix, struct plan_vip *pv, const struct plan_work *w)
 {
@@ -137,8 +149,9 @@ void plan_judge(const struct plan_index *ix, struct plan_vip *pv, const struct p
 	else if (!w->is_selected && !pv->serves)
 		plan_refuse(pv, PLAN_NOT_SELECTED,
 			    "spec.nodeSelector does not select node \"%.100s\"", ix->facts->self);
-	else if (pv->refused == PLAN_OK && !has_no_link(ix, pv, w) && !has_own_address(ix, pv))
-		(void)has_no_address(pv);
+	else if (pv->refused == PLAN_OK && !has_no_link(ix, pv, w) && !has_own_address(ix, pv) &&
+		 !has_no_address(pv))
+		(void)has_too_many_peers(pv);
 }
 
 /* ---- faults and what is degraded: the VIP runs, or will ---- */
@@ -213,6 +226,7 @@ void plan_conclude(const struct plan_index *ix, struct plan_vip *pv, const struc
 	}
 	pv->routes = w->is_selected;
 	find_degraded(ix, pv, w);
+	memcpy(pv->degradation, pv->message, sizeof(pv->degradation));
 	if (pv->routes)
 		find_fault(pv, w);
 }

@@ -31,6 +31,7 @@ static bool is_the_objects_fault(enum plan_reason r)
 	case PLAN_NODE_OWN_ADDRESS:
 	case PLAN_SECRET_UNAVAILABLE:
 	case PLAN_NOT_ETHERNET:
+	case PLAN_TOO_MANY_PEERS:
 		return true;
 	case PLAN_OK:
 	case PLAN_NOT_SELECTED:

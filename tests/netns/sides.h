@@ -199,7 +199,6 @@ static inline void command(struct side *s, enum election_cmd_type type)
 	if (type == ELECTION_SET) {
 		cmd.conf = calloc(1, sizeof(*cmd.conf));
 		assert_non_null(cmd.conf);
-		s->conf.generation++;
 		*cmd.conf = s->conf;
 		s->n_sent++;
 	}

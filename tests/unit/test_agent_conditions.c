@@ -27,7 +27,7 @@ static void assert_degraded(const struct control *c, const struct plan_vip *pv, 
 static void the_kernel_refuses(void **state)
 {
 	const struct api_vip vip = {.name = "web"};
-	struct plan_vip pv = {.vip = &vip, .routes = true, .message = "no ip_vs here"};
+	struct plan_vip pv = {.vip = &vip, .routes = true, .degradation = "no ip_vs here"};
 	struct control c = {.kernel_refuses = true};
 
 	(void)state;
@@ -40,6 +40,22 @@ static void the_kernel_refuses(void **state)
 	assert_degraded(&c, &pv, true, "NoIPVS", "no ip_vs here");
 	pv.degraded = PLAN_OK;
 	assert_degraded(&c, &pv, false, "AllHealthy", "every real server is healthy");
+}
+
+static void a_fault_is_why_nobody_is_active(void **state)
+{
+	const struct api_vip vip = {.name = "web"};
+	const struct plan_vip pv = {
+		.vip = &vip, .routes = true, .fault = PLAN_LINK_DOWN, .message = "eth0 is down"};
+	const struct control c = {0};
+	struct control_vip v = {.state = VRRP_INIT};
+	struct control_conditions all;
+
+	(void)state;
+	control_conditions_get(&c, &v, &pv, NS_PER_S, &all);
+	assert_false(all.items[API_READY].status);
+	assert_string_equal(all.items[API_READY].reason, "LinkDown");
+	assert_string_equal(all.items[API_READY].message, "eth0 is down");
 }
 
 static void a_refused_one_says_why_first(void **state)
@@ -61,6 +77,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernel_refuses),
+		cmocka_unit_test(a_fault_is_why_nobody_is_active),
 		cmocka_unit_test(a_refused_one_says_why_first),
 	};
 

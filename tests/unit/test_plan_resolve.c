@@ -463,6 +463,25 @@ static void test_faults_and_degraded(void **state)
 	w->links[1].up = false;
 	world_plan(w);
 	assert_says(world_get(w, "ssh"), "carrier");
+	assert_non_null(strstr(world_get(w, "ssh")->degradation, "ip_vs"));
+	world_free(w);
+}
+
+static void test_unicast_has_room_for_so_many(void **state)
+{
+	struct world *w = world_new();
+	struct world_vip *v = world_add_vip(w, "ssh", "192.168.44.120");
+
+	(void)state;
+	v->vip.transport = API_UNICAST;
+	while (w->objects.n_nodes < PLAN_UNICAST_PEERS_MAX + 1)
+		world_add_node(w);
+	assert_int_equal(world_one(w)->refused, PLAN_OK);
+	world_add_node(w);
+	assert_int_equal(world_one(w)->refused, PLAN_TOO_MANY_PEERS);
+	assert_says(world_one(w), "66 nodes");
+	v->vip.transport = API_MULTICAST;
+	assert_int_equal(world_one(w)->refused, PLAN_OK);
 	world_free(w);
 }
 
@@ -529,6 +548,7 @@ static void test_reason_names(void **state)
 		{PLAN_NODE_OWN_ADDRESS, "NodeOwnAddress"},
 		{PLAN_SECRET_UNAVAILABLE, "SecretUnavailable"},
 		{PLAN_NOT_ETHERNET, "NotEthernet"},
+		{PLAN_TOO_MANY_PEERS, "TooManyPeers"},
 		{PLAN_NO_LINK_LOCAL, "NoLinkLocal"},
 		{PLAN_LINK_DOWN, "LinkDown"},
 		{PLAN_REAL_SERVER_NOT_ON_LINK, "RealServerNotOnLink"},
@@ -556,6 +576,7 @@ int main(void)
 		cmocka_unit_test(test_cordon_and_readiness),
 		cmocka_unit_test(test_secret),
 		cmocka_unit_test(test_faults_and_degraded),
+		cmocka_unit_test(test_unicast_has_room_for_so_many),
 		cmocka_unit_test(test_address_lifetime),
 		cmocka_unit_test(test_most_vips_decide),
 		cmocka_unit_test(test_reason_names),
