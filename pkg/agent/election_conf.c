@@ -232,7 +232,7 @@ static void change_in_place(struct election *e, struct inst *i, struct election_
 	if (i->v.state != VRRP_INIT)
 		put(e, i, (struct vrrp_event){.type = VRRP_EV_RECONF, .now_ns = now_ns});
 	/* Other addresses are announced as soon as switchover has them: it is told of them by control. */
-	if (i->announce_ns != 0 && (old->n_vips != conf->n_vips ||
+	if (i->announce_ns != 0 && (!mac_eq(&old->mac, &conf->mac) || old->n_vips != conf->n_vips ||
 				    memcmp(old->vips, conf->vips, sizeof(old->vips)) != 0)) {
 		i->announce_idx = 0;
 		i->announce_from_ns = i->announce_ns = now_ns;
@@ -283,7 +283,8 @@ static void change_identity(struct election *e, struct inst *i, struct election_
 		is_active = false;
 	}
 	was = i->v.state;
-	i->started |= was != VRRP_INIT;
+	/* what it holds of an earlier agent it goes on holding */
+	i->started = (i->started || was != VRRP_INIT) && !(was == VRRP_BACKUP && i->v.holding);
 	vrrp_init(&i->v);
 	i->v.since_ns = now_ns;
 	election_touch(e, i);
@@ -421,14 +422,18 @@ static void note_link(struct election *e, unsigned int ifindex, bool up)
 {
 	struct link_state *l = find_link(e, ifindex);
 
-	for (size_t k = 0; !l && k < e->n_links; k++) {
-		if (!is_used(e, e->links[k].ifindex))
-			l = &e->links[k];
-	}
 	if (!l && e->n_links < LINKS_MAX)
 		l = &e->links[e->n_links++];
 	if (l)
 		*l = (struct link_state){.ifindex = ifindex, .up = up};
+}
+
+void election_link_unused(struct election *e, unsigned int ifindex)
+{
+	struct link_state *l = is_used(e, ifindex) ? NULL : find_link(e, ifindex);
+
+	if (l)
+		*l = e->links[--e->n_links];
 }
 
 void election_link(struct election *e, unsigned int ifindex, bool up, uint64_t now_ns)

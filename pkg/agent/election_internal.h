@@ -164,6 +164,8 @@ void election_cmd(struct election *e, const struct election_cmd *cmd, uint64_t n
 /* Tries again what sockets kept from running. */
 void election_settle_all(struct election *e, uint64_t now_ns);
 void election_link(struct election *e, unsigned int ifindex, bool up, uint64_t now_ns);
+/* A port of it has gone. Without any, what was heard of it ages: the next configuration knows better. */
+void election_link_unused(struct election *e, unsigned int ifindex);
 /* Removes it from everything and frees it. False (and it stays) if that cannot be told yet. */
 bool election_forget(struct election *e, struct inst *i, uint64_t now_ns);
 void election_shadow_end(struct election *e, struct inst *i);

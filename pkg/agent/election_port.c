@@ -41,6 +41,7 @@ void election_port_put(struct election *e, struct port *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
+	election_link_unused(e, p->ifindex);
 	loop_source_free(p->source);
 	fd_close_p(&p->rx);
 	fd_close_p(&p->tx);

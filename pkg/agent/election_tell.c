@@ -64,6 +64,8 @@ void election_order_again(struct election *e, struct inst *i, uint64_t now_ns)
 	i->order_ns = now_ns + ORDER_AGAIN_NS;
 	if (!push_order(e, i))
 		retry_soon(e, now_ns);
+	else
+		i->order.suspect = false; /* by the next time it may have answered */
 	election_touch(e, i);
 }
 
