@@ -244,6 +244,7 @@ thousand()
 		want="programmed 0" && took rm "$LAB/node01/manifests/many.yaml" "$LAB/node01/manifests/first.yaml"
 		bench_figure "removal" "$what" vipd ms $took_ms
 		bench_term vipd node01
+		bench_bare node01
 		lab_in node01 ipvsadm -C
 
 		many_conf "$count" 1 >"$LAB/node01.conf"

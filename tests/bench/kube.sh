@@ -53,7 +53,7 @@ change()
 			application/merge-patch+json ${#body} "$body" >&4
 		bench_notified
 		wait_for 10 "the server has answered" grep -q 'HTTP/1.1 200' "$KUBE/answers"
-		[ "$round" = 0 ] || bench_figure change "an object of the API, to the kernel" vipd ms \
+		[ "$round" = 0 ] || bench_figure change "an object of the API, to nftables" vipd ms \
 			"$(awk -v t="$began" '{ printf "%.1f", 1000 * ($1 - t) }' "$LAB/notified")" \
 			"$(awk -v t="$began" '{ printf "%.1f", 1000 * ($1 - t); exit }' "$KUBE/answers")"
 		sleep 1

@@ -7,6 +7,7 @@
 #	bench_up PROGRAM COUNT PERIOD_MS	# on node01 (priority 200) and node02 (100); node01 is active
 #	bench_down PROGRAM		# on both
 #	bench_fresh NODE...		# no manifests, no state; bench_object makes manifests, $LAB/NODE.conf is keepalived's
+#	bench_bare NODE...		# nothing there of what vipd leaves when it ends: rules, routes, services
 #	bench_start PROGRAM NODE [OPTION]..., bench_term PROGRAM NODE, bench_kill PROGRAM NODE
 
 # Also QUICK, ROUND_LIST and PROGRAMS, and `few SHORT LONG`: sizes, with QUICK or without.
@@ -117,6 +118,14 @@ bench_fresh()
 	done
 }
 
+bench_bare()
+{
+	for bench_n in "$@"; do
+		lab_in "$bench_n" "$VIPD" cleanup --state-dir "$LAB/$bench_n/state" --run-dir "$LAB/$bench_n/run" \
+			>"$LAB/$bench_n.cleanup" 2>&1 || fail "vipd cleanup: $(tail -1 "$LAB/$bench_n.cleanup")"
+	done
+}
+
 # keepalived gets as few lines of log as it can. BENCH_PRELOAD: a library that it is given.
 bench_start()
 {
@@ -178,6 +187,7 @@ bench_active_all()
 bench_prepare()
 {
 	for bench_node in node01 node02; do
+		bench_bare $bench_node
 		case $1 in
 		vipd)
 			bench_fresh $bench_node

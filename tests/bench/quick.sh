@@ -26,5 +26,5 @@ for name in change 'resending, a pass' 'resending, processor'; do
 	row "$name" vipd
 done
 # This one, or why not.
-jq -e '(.figures | any(.row == "change" and .size == "an object of the API, to the kernel")) or
+jq -e '(.figures | any(.row == "change" and .size == "an object of the API, to nftables")) or
 	(.missing | any(.part == "kube" and .why != ""))' build/bench.json >/dev/null || { echo "no figures: the API"; exit 1; }

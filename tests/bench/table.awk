@@ -17,19 +17,18 @@ function short(x)
 		return sprintf("%.0f", x)
 	return x >= 100 ? sprintf("%.0f", x) : x >= 10 ? sprintf("%.1f", x) : sprintf("%.2f", x)
 }
-function cell(key,   n)
-{
-	n = sort_values(key)
-	if (n == 0)
-		return "-"
-	if (n == 1 || v[1] == v[n])
-		return short(v[int((n + 1) / 2)])
-	return short(v[int((n + 1) / 2)]) " (" short(v[1]) ".." short(v[n]) ")"
-}
 function median(key,   n)
 {
 	n = sort_values(key)
-	return n ? v[int((n + 1) / 2)] : ""
+	return n ? (v[int((n + 1) / 2)] + v[int(n / 2) + 1]) / 2 : ""
+}
+function cell(key,   middle, n)
+{
+	middle = median(key)
+	if (middle == "")
+		return "-"
+	n = sort_values(key)
+	return v[1] == v[n] ? short(middle) : short(middle) " (" short(v[1]) ".." short(v[n]) ")"
 }
 {
 	id = $1 FS $2

@@ -18,14 +18,15 @@ done
 # Node01 dies: from its last advert on the wire to node02's first announcement of the address.
 takeover()
 {
-	for period in $(few "100" "10 100 1000"); do
+	for period in ${BENCH_PERIODS:-$(few "100" "10 100 1000")}; do
 		limit=$(awk -v p="$period" 'BEGIN { print p * (3 + 156 / 256) }')
 		for round in $ROUND_LIST; do
 			for program in $PROGRAMS; do
 				bench_up $program 1 "$period"
 				promise_capture node01 node01 vrrp
 				promise_capture node02 node02 'arp and arp[6:2] = 1'
-				sleep "0.$((2 + round))"
+				wait_for 10 "node01 advertises" grep -q Advertisement "$LAB/node01.out"
+				sleep "0.$((2 + round % 7))"
 				lab_cable node01 down
 				bench_kill $program node01
 				wait_for 30 "node02 has taken over" bench_active_all node02 1
@@ -47,7 +48,7 @@ takeover()
 # Node01's program is ended by SIGTERM: the longest silence for new connections, one every 2 ms.
 handover()
 {
-	for period in $(few "100" "10 100 1000"); do
+	for period in ${BENCH_PERIODS:-$(few "100" "10 100 1000")}; do
 		for round in $ROUND_LIST; do
 			for program in $PROGRAMS; do
 				bench_up $program 1 "$period"
@@ -168,15 +169,17 @@ memory()
 {
 	for count in $(few "3" "3 255 1000"); do
 		for program in $PROGRAMS; do
-			bench_up $program "$count" "$(few 100 1000)"
-			sleep "$(few 1 5)" # what only the beginning needs has been given back
-			bench_memory $program node01 "$count VIPs"
-			bench_down $program
+			for round in $ROUND_LIST; do
+				bench_up $program "$count" "$(few 100 1000)"
+				sleep "$(few 1 5)" # what only the beginning needs has been given back
+				bench_memory $program node01 "$count VIPs"
+				bench_down $program
+			done
 		done
 	done
 }
 
-# From a changed file to the kernel's notification of what follows from it: another port in the set of services.
+# From a changed file to the notification of nftables of what follows from it: another port in the set of services.
 change()
 {
 	for round in $ROUND_LIST; do
@@ -186,7 +189,7 @@ change()
 		began=$(date +%s.%N)
 		mv "$LAB/changed.yaml" "$LAB/node01/manifests/vips.yaml"
 		bench_notified
-		bench_figure change "a file, to the kernel" vipd ms "$(awk -v t="$began" '{ printf "%.1f", 1000 * ($1 - t) }' "$LAB/notified")"
+		bench_figure change "a file, to nftables" vipd ms "$(awk -v t="$began" '{ printf "%.1f", 1000 * ($1 - t) }' "$LAB/notified")"
 		bench_down vipd
 	done
 }
@@ -216,6 +219,7 @@ checks()
 		checks_prepare "$ports"
 		for round in $ROUND_LIST; do
 			for program in $PROGRAMS; do
+				bench_bare node01
 				bench_start $program node01
 				sleep 6 # they have all begun
 				before=$(arrived)
