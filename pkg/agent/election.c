@@ -239,7 +239,7 @@ static int start_thread(struct election *e, struct verr *reterr)
 	r = pthread_create(&e->thread, NULL, thread_main, e);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r != 0)
-		return verr_set(reterr, r, "election thread");
+		return verr_errno(reterr, r, "election thread");
 	e->is_thread = true;
 	(void)pthread_setname_np(e->thread, "vipd-election");
 	e->is_realtime = pthread_setschedparam(e->thread, SCHED_FIFO, &realtime) == 0;
@@ -265,11 +265,11 @@ static int open_all(struct election *e, struct verr *reterr)
 		r = loop_add_io(e->loop, sources[k].fd, LOOP_IN, sources[k].prio, sources[k].fn, e,
 				sources[k].source);
 		if (r < 0)
-			return verr_set(reterr, -r, "event source of the election");
+			return verr_errno(reterr, -r, "event source of the election");
 	}
 	r = loop_add_timer(e->loop, LOOP_PRIO_VRRP, on_timer, e, &e->timer);
 	if (r < 0)
-		return verr_set(reterr, -r, "timer of the election");
+		return verr_errno(reterr, -r, "timer of the election");
 	return 0;
 }
 
@@ -293,7 +293,7 @@ int election_start(const struct election_rings *rings, struct election **ret, st
 		return r;
 	e->quit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (e->quit_fd < 0)
-		return verr_set(reterr, errno, "eventfd");
+		return verr_errno(reterr, errno, "eventfd");
 	e->frame_fd = l2_packet_socket(reterr);
 	if (e->frame_fd < 0)
 		return e->frame_fd;

@@ -40,7 +40,7 @@ int ring_new(size_t value_size, size_t capacity, struct ring **ret, struct verr 
 		return verr_set(reterr, ENOMEM, "ring of %zu values", capacity);
 	r->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r->fd < 0)
-		return verr_set(reterr, errno, "eventfd");
+		return verr_errno(reterr, errno, "eventfd");
 	*ret = STEAL(r);
 	return 0;
 }

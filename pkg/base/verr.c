@@ -40,6 +40,32 @@ int verr_set(struct verr *reterr, int code, const char *fmt, ...)
 	return -code;
 }
 
+/* Puts ": reason" behind what was written, `wanted` bytes; returns the bytes that both need. */
+static int add_reason(struct verr *e, int wanted, const char *reason)
+{
+	size_t at = (size_t)wanted;
+
+	if (wanted < 0 || at >= sizeof(e->msg))
+		return wanted;
+	return wanted + snprintf(e->msg + at, sizeof(e->msg) - at, ": %s", reason);
+}
+
+int verr_errno(struct verr *reterr, int code, const char *fmt, ...)
+{
+	if (!reterr)
+		return -code;
+
+	struct verr e = {.code = code};
+	va_list ap;
+
+	va_start(ap, fmt);
+	int wanted = vsnprintf(e.msg, sizeof(e.msg), fmt, ap);
+	va_end(ap);
+	verr_tidy(&e, add_reason(&e, wanted, strerror(code)));
+	*reterr = e;
+	return -code;
+}
+
 int verr_wrap(struct verr *reterr, int rc, const char *fmt, ...)
 {
 	if (!reterr)
@@ -51,13 +77,7 @@ int verr_wrap(struct verr *reterr, int rc, const char *fmt, ...)
 	va_start(ap, fmt);
 	int wanted = vsnprintf(e.msg, sizeof(e.msg), fmt, ap);
 	va_end(ap);
-	if (wanted >= 0 && (size_t)wanted < sizeof(e.msg)) {
-		size_t at = (size_t)wanted;
-
-		wanted += snprintf(e.msg + at, sizeof(e.msg) - at, ": %s",
-				   reterr->code ? reterr->msg : strerror(-rc));
-	}
-	verr_tidy(&e, wanted);
+	verr_tidy(&e, add_reason(&e, wanted, reterr->code ? reterr->msg : strerror(-rc)));
 	*reterr = e;
 	return rc;
 }

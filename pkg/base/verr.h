@@ -14,6 +14,10 @@ struct verr {
 int verr_set(struct verr *reterr, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* As verr_set, with the system's reason behind the text: "text: Operation not permitted". */
+int verr_errno(struct verr *reterr, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* Puts context in front of the text that is there: "context: old text". Returns rc unchanged. */
 int verr_wrap(struct verr *reterr, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -57,7 +57,7 @@ static int connect_family(struct ipvs *i, struct verr *reterr)
 		(void)setsockopt(i->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	flags = fcntl(i->fd, F_GETFL);
 	if (flags < 0 || fcntl(i->fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return verr_set(reterr, errno, "netlink socket");
+		return verr_errno(reterr, errno, "netlink socket");
 	return 0;
 }
 
@@ -90,7 +90,7 @@ int ipvs_send(struct ipvs *i, const void *bytes, size_t len, struct verr *reterr
 		n = sendto(i->fd, bytes, len, 0, (const struct sockaddr *)&kernel, sizeof(kernel));
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return verr_set(reterr, errno, "sending to the kernel");
+		return verr_errno(reterr, errno, "sending to the kernel");
 	return 0;
 }
 
@@ -119,7 +119,7 @@ int ipvs_receive(struct ipvs *i, struct ipvs_reply_walk *w, struct verr *reterr)
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN)
-			return verr_set(reterr, errno, "reading the kernel's answer");
+			return verr_errno(reterr, errno, "reading the kernel's answer");
 		if (poll(&p, 1, ANSWER_TIMEOUT_MS) == 0)
 			return verr_set(reterr, ETIMEDOUT, "the kernel does not answer");
 	}

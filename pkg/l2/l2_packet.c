@@ -17,7 +17,7 @@ int l2_packet_socket(struct verr *reterr)
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
-		return verr_set(reterr, errno, "packet socket");
+		return verr_errno(reterr, errno, "packet socket");
 	return fd;
 }
 
@@ -72,11 +72,11 @@ int l2_arp_socket(unsigned int ifindex, struct verr *reterr)
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
-		return verr_set(reterr, errno, "packet socket");
+		return verr_errno(reterr, errno, "packet socket");
 	/* The filter first: bound, it would receive at once. */
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0)
-		return verr_set(reterr, errno, "filter of the ARP socket");
+		return verr_errno(reterr, errno, "filter of the ARP socket");
 	if (bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0)
-		return verr_set(reterr, errno, "binding the ARP socket to interface %u", ifindex);
+		return verr_errno(reterr, errno, "binding the ARP socket to interface %u", ifindex);
 	return fd_steal(&fd);
 }

@@ -35,7 +35,7 @@ static int set_options(int fd, const struct option *opts, size_t n, struct verr 
 	for (size_t i = 0; i < n; i++) {
 		if (setsockopt(fd, opts[i].level, opts[i].name, &opts[i].value,
 			       sizeof(opts[i].value)) < 0)
-			return verr_set(reterr, errno, "%s", opts[i].what);
+			return verr_errno(reterr, errno, "%s", opts[i].what);
 	}
 	return 0;
 }
@@ -49,13 +49,13 @@ static int raw_socket(int family, const char *ifname, struct verr *reterr)
 	uint8_t byte;
 
 	if (fd < 0)
-		return verr_set(reterr, errno, "raw socket");
+		return verr_errno(reterr, errno, "raw socket");
 	/* An open raw socket receives from every interface: deaf, then bound, then emptied. */
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0)
-		return verr_set(reterr, errno, "filter of the raw socket");
+		return verr_errno(reterr, errno, "filter of the raw socket");
 	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
 		       (socklen_t)strnlen(ifname, 15) + 1) < 0)
-		return verr_set(reterr, errno, "binding to interface %s", ifname);
+		return verr_errno(reterr, errno, "binding to interface %s", ifname);
 	while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC) >= 0)
 		;
 	return fd_steal(&fd);
@@ -97,9 +97,9 @@ int l2_vrrp_rx_socket(int family, unsigned int ifindex, const char *ifname, stru
 	if (r < 0)
 		return r;
 	if (setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &(int){0}, sizeof(int)) < 0)
-		return verr_set(reterr, errno, "filter of the receive socket");
+		return verr_errno(reterr, errno, "filter of the receive socket");
 	if (join_group(fd, family, ifindex) < 0)
-		return verr_set(reterr, errno, "joining the VRRP group on %s", ifname);
+		return verr_errno(reterr, errno, "joining the VRRP group on %s", ifname);
 	return fd_steal(&fd);
 }
 
@@ -131,7 +131,7 @@ int l2_vrrp_tx_socket(int family, unsigned int ifindex, const char *ifname, stru
 		const struct ip_mreqn m = {.imr_ifindex = (int)ifindex};
 
 		if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &m, sizeof(m)) < 0)
-			return verr_set(reterr, errno, "IP_MULTICAST_IF");
+			return verr_errno(reterr, errno, "IP_MULTICAST_IF");
 	}
 	return fd_steal(&fd);
 }

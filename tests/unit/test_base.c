@@ -23,6 +23,32 @@ static void test_verr_sets_and_returns(void **state)
 	assert_int_equal(verr_set(NULL, ENOMEM, "x"), -ENOMEM);
 }
 
+static void test_verr_tells_the_reason(void **state)
+{
+	struct verr e = {0};
+	char big[400];
+
+	(void)state;
+	assert_int_equal(verr_errno(&e, EPERM, "socket of %s", "eth0"), -EPERM);
+	assert_int_equal(e.code, EPERM);
+	assert_string_equal(e.msg, "socket of eth0: Operation not permitted");
+	assert_int_equal(verr_errno(NULL, EPERM, "x"), -EPERM);
+
+	/* What was there is no part of it, unless it is an argument. */
+	(void)verr_errno(&e, ENOENT, "again: %s", e.msg);
+	assert_string_equal(e.msg, "again: socket of eth0: Operation not permitted: "
+				   "No such file or directory");
+
+	memset(big, 'x', sizeof(big));
+	big[sizeof(big) - 1] = '\0';
+	(void)verr_errno(&e, EPERM, "%s", big);
+	assert_int_equal(strlen(e.msg), sizeof(e.msg) - 1);
+	big[sizeof(e.msg) - 3] = '\0';
+	(void)verr_errno(&e, EPERM, "%s", big);
+	assert_int_equal(strlen(e.msg), sizeof(e.msg) - 1);
+	assert_int_equal(e.msg[sizeof(e.msg) - 3], ':');
+}
+
 static void test_verr_wraps(void **state)
 {
 	struct verr e = {0};
@@ -250,6 +276,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_verr_sets_and_returns),
+		cmocka_unit_test(test_verr_tells_the_reason),
 		cmocka_unit_test(test_verr_wraps),
 		cmocka_unit_test(test_verr_is_one_line_of_whole_characters),
 		cmocka_unit_test(test_span_text),
