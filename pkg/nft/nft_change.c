@@ -86,9 +86,12 @@ static int dump_set(struct nft *n, enum nft_table t, enum plan_set s, struct ele
 		list->n = before;
 		r = nft_request(n, h, on_elems, &d);
 	}
-	if (r == -ENOENT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP || r == -EAGAIN)
+	if (r == -EAGAIN)
 		return 0;
-	return r;
+	/* It may also go away while it is told. */
+	if (r < 0)
+		list->n = before;
+	return r == -ENOENT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP ? 0 : r;
 }
 
 /* While the kernel gives a set a larger hash table, a dump may tell the same element twice. */

@@ -37,6 +37,10 @@ bool rtnl_attr_next(struct rtnl_cursor *c, struct rtnl_attr *ret);
 /* False, and *ret untouched, if the attribute is shorter. */
 bool rtnl_attr_u32(const struct rtnl_attr *a, uint32_t *ret);
 
+/* What ends an answer, NLMSG_ERROR or NLMSG_DONE: 0, or the kernel's -errno with its own words in reterr.
+ * A dump may end without a number: 0. Any other bytes: -EBADMSG. */
+int rtnl_parse_end(const struct rtnl_msg *m, struct verr *reterr);
+
 /* Each: 0, -EBADMSG, or -EAGAIN for a message that this room does not care about. */
 int rtnl_parse_link(const struct rtnl_msg *m, struct plan_link *ret);
 int rtnl_parse_addr(const struct rtnl_msg *m, unsigned int *ret_ifindex, struct plan_ifaddr *ret);
@@ -67,14 +71,15 @@ struct rtnl {
 };
 
 void rtnl_msg_free_p(struct nl_msg **msg);
-/* A request with a fixed header; NULL without memory. Errors of nla_put are sticky in *ok. */
+/* A request with a fixed header; NULL without memory. */
 struct nl_msg *rtnl_request(uint16_t type, int flags, const void *header, size_t header_len);
 /* Sends and waits for the acknowledgement; -errno of the kernel, its own words in reterr. */
 int rtnl_talk(struct rtnl *r, struct nl_msg *msg, struct verr *reterr);
 /* Like rtnl_talk, for one answer instead of an acknowledgement: fn sees it. */
 typedef int (*rtnl_msg_fn)(void *user, const struct rtnl_msg *m);
 int rtnl_get(struct rtnl *r, struct nl_msg *msg, rtnl_msg_fn fn, void *user, struct verr *reterr);
-/* Every message of a dump, to fn; -EAGAIN if the kernel says that the dump is not of one moment. */
+/* Every message of a dump, to fn; -EAGAIN if the kernel says that the dump is not of one moment; its -errno if
+ * it failed, before the first message or after some. */
 int rtnl_dump(struct rtnl *r, struct nl_msg *msg, rtnl_msg_fn fn, void *user, struct verr *reterr);
 /* nla_put of an address; false without room. */
 bool rtnl_put_addr(struct nl_msg *msg, int type, const struct addr *a);

@@ -149,34 +149,6 @@ static int send_request(struct rtnl *r, struct nl_msg *msg, uint32_t *ret_seq, s
 	return 0;
 }
 
-/* NLMSG_ERROR: int32 error, the request's header, then attributes if the flag says so. */
-static int read_error(const struct rtnl_msg *m, struct verr *reterr)
-{
-	int32_t err;
-	const char *words = NULL;
-	size_t n_words = 0;
-
-	if (m->len < sizeof(err))
-		return verr_set(reterr, EBADMSG, "short rtnetlink error message");
-	memcpy(&err, m->body, sizeof(err));
-	if (err == 0)
-		return 0;
-	if ((m->flags & NLM_F_ACK_TLVS) && (m->flags & NLM_F_CAPPED)) {
-		struct rtnl_cursor c = rtnl_attrs(m, sizeof(err) + sizeof(struct nlmsghdr));
-		struct rtnl_attr a;
-
-		while (rtnl_attr_next(&c, &a)) {
-			if (a.type == NLMSGERR_ATTR_MSG) {
-				words = (const char *)a.p;
-				n_words = strnlen(words, a.len);
-			}
-		}
-	}
-	if (words)
-		return verr_set(reterr, -err, "%s: %.*s", strerror(-err), (int)n_words, words);
-	return verr_set(reterr, -err, "%s", strerror(-err));
-}
-
 int rtnl_get(struct rtnl *r, struct nl_msg *msg, rtnl_msg_fn fn, void *user, struct verr *reterr)
 {
 	uint32_t seq;
@@ -193,7 +165,7 @@ int rtnl_get(struct rtnl *r, struct nl_msg *msg, rtnl_msg_fn fn, void *user, str
 			if (m.seq != seq)
 				continue;
 			if (m.type == NLMSG_ERROR)
-				return read_error(&m, reterr);
+				return rtnl_parse_end(&m, reterr);
 			if (fn) {
 				rc = fn(user, &m);
 				if (rc < 0)
@@ -230,13 +202,11 @@ int rtnl_dump(struct rtnl *r, struct nl_msg *msg, rtnl_msg_fn fn, void *user, st
 			if (m.seq != seq)
 				continue;
 			torn = torn || (m.flags & NLM_F_DUMP_INTR);
-			if (m.type == NLMSG_ERROR)
-				return read_error(&m, reterr);
-			if (m.type == NLMSG_DONE) {
+			if (m.type == NLMSG_ERROR || m.type == NLMSG_DONE) {
 				if (failed < 0)
-					return verr_set(reterr, -failed, "rtnetlink dump: %s",
-							strerror(-failed));
-				return torn ? -EAGAIN : 0;
+					return verr_errno(reterr, -failed, "rtnetlink dump");
+				rc = rtnl_parse_end(&m, reterr);
+				return rc == 0 && torn ? -EAGAIN : rc;
 			}
 			rc = failed < 0 ? 0 : fn(user, &m);
 			if (rc < 0 && rc != -EAGAIN)

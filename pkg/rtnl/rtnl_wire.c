@@ -85,6 +85,35 @@ bool rtnl_attr_u32(const struct rtnl_attr *a, uint32_t *ret)
 	return true;
 }
 
+int rtnl_parse_end(const struct rtnl_msg *m, struct verr *reterr)
+{
+	struct rtnl_cursor c = {0};
+	struct rtnl_attr a;
+	int32_t err = 0;
+
+	if (m->len >= sizeof(err))
+		memcpy(&err, m->body, sizeof(err));
+	else if (m->type != NLMSG_DONE)
+		return verr_set(reterr, EBADMSG, "short rtnetlink error message");
+	if (err == 0)
+		return 0;
+	if (err > 0 || err == INT32_MIN)
+		return verr_set(reterr, EBADMSG, "rtnetlink error number %d", err);
+	/* An error repeats the request, and only of a cut one it is known where that ends. */
+	if ((m->flags & NLM_F_ACK_TLVS) && m->type == NLMSG_DONE)
+		c = rtnl_attrs(m, sizeof(err));
+	else if ((m->flags & NLM_F_ACK_TLVS) && (m->flags & NLM_F_CAPPED))
+		c = rtnl_attrs(m, sizeof(err) + sizeof(struct nlmsghdr));
+	while (rtnl_attr_next(&c, &a)) {
+		const char *words = (const char *)a.p;
+
+		if (a.type == NLMSGERR_ATTR_MSG)
+			return verr_set(reterr, -err, "%s: %.*s", strerror(-err),
+					(int)strnlen(words, a.len), words);
+	}
+	return verr_set(reterr, -err, "%s", strerror(-err));
+}
+
 /* Unset if the length does not fit the family. */
 static struct addr attr_addr(const struct rtnl_attr *a, int family)
 {

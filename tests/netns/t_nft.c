@@ -2,10 +2,11 @@
 #include "netns.h"
 
 #include <errno.h>
+#include <libmnl/libmnl.h>
 #include <poll.h>
 #include <string.h>
 
-#include "nft/nft.h"
+#include "nft/nft_internal.h"
 
 #define MARK4 0x76000001u
 #define MARK6 0x76000002u
@@ -154,6 +155,43 @@ static void a_growing_set_is_told_once(void **state)
 			assert_true(plan_elem_cmp(&have[i - 1], &have[i]) < 0);
 		free(have);
 	}
+}
+
+struct removal {
+	struct nft *by;
+	size_t n; /* answers */
+};
+
+static int remove_at_once(void *user, const struct nlmsghdr *h)
+{
+	struct removal *r = user;
+	struct verr err;
+
+	(void)h;
+	if (r->n++ == 0)
+		assert_int_equal(nft_remove(r->by, &err), 0);
+	return 0;
+}
+
+static void a_dump_that_fails_half_way_is_told(void **state)
+{
+	struct removal r = {.by = open_nft()};
+	struct plan_elem elems[250];
+	struct nlmsghdr *h;
+
+	assert_true(ensure(*state, MARK4, MARK6));
+	for (unsigned int n = 0; n < 5000; n += 250) {
+		for (unsigned int i = 0; i < 250; i++)
+			elems[i] = elem(PLAN_SET_REDIRECT, AF_INET, n + i);
+		assert_int_equal(change(*state, elems, 250, NULL, 0), 0);
+	}
+	h = nft_request_open(*state, NFT_MSG_GETSETELEM, NFT_T_IP, NLM_F_DUMP);
+	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE_NAME);
+	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, nft_set_def(PLAN_SET_REDIRECT)->name);
+	assert_int_equal(nft_request(*state, h, remove_at_once, &r), -ENOENT);
+	assert_true(r.n > 0);
+	assert_elems(*state, NULL, 0);
+	nft_close(r.by);
 }
 
 static void damage_is_found(void **state)
@@ -323,6 +361,7 @@ int main(void)
 		T(elements_of_every_set_come_back),
 		T(a_value_is_replaced),
 		T(a_growing_set_is_told_once),
+		T(a_dump_that_fails_half_way_is_told),
 		T(all_or_nothing),
 		T(monitor_tells_what_others_did),
 		T(cost_of_a_change),

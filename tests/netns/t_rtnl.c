@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "rtnl/rtnl.h"
+#include "rtnl/rtnl_internal.h"
 
 struct env {
 	struct rtnl *r;
@@ -137,6 +137,37 @@ static void settings_of_one_link(void **state)
 
 	link.ifindex = 4000;
 	assert_int_equal(rtnl_link_settings(e->r, &link, &err), -ENODEV);
+}
+
+static int count(void *user, const struct rtnl_msg *m)
+{
+	(void)m;
+	++*(size_t *)user;
+	return 0;
+}
+
+/* The kernel refuses it in the message that ends the dump. */
+static void a_dump_that_fails_is_no_empty_one(void **state)
+{
+	struct env *e = *state;
+	const struct {
+		unsigned int ifindex;
+		int want;
+		size_t n;
+	} rows[] = {{4000, -ENODEV, 0}, {e->d0, 0, 3}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ifaddrmsg h = {.ifa_family = AF_UNSPEC, .ifa_index = rows[i].ifindex};
+		struct nl_msg *msg = rtnl_request(RTM_GETADDR, NLM_F_DUMP, &h, sizeof(h));
+		struct verr err = {0};
+		size_t n = 0;
+
+		assert_non_null(msg);
+		assert_int_equal(rtnl_dump(e->r, msg, count, &n, &err), rows[i].want);
+		assert_int_equal(n, rows[i].n);
+		assert_int_equal(err.code, -rows[i].want);
+		rtnl_msg_free_p(&msg);
+	}
 }
 
 static void vip_addresses_are_finite_and_quiet(void **state)
@@ -446,6 +477,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(links_tell_flags_addresses_and_settings),
 		T(settings_of_one_link),
+		T(a_dump_that_fails_is_no_empty_one),
 		T(vip_addresses_are_finite_and_quiet),
 		T(local_route_precedes_that_of_the_address),
 		T(local_route_changes_its_source),

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <linux/if.h>
 
-#include "rtnl/rtnl.h"
+#include "rtnl/rtnl_internal.h"
 
 struct seen {
 	size_t n;
@@ -100,12 +100,71 @@ static void bad_lengths_are_refused(void **state)
 	}
 }
 
+/* How the kernel ends an answer; err in front of what the row has. */
+static void ends_of_answers(void **state)
+{
+	static const uint8_t words[] = {11, 0, NLMSGERR_ATTR_MSG, 0, 'w', 'h', 'y', '?', 0, 0,
+					0,  0};
+	static const uint8_t request_and_words[28] = {[16] = 11, 0,  NLMSGERR_ATTR_MSG, 0, 'w', 'h',
+						      'y',       '?'};
+	static const struct {
+		uint16_t type, flags;
+		int32_t err;
+		const uint8_t *more;
+		size_t len; /* of the body, err included */
+		int want;
+		const char *msg;
+	} rows[] = {
+		{NLMSG_ERROR, 0, 0, NULL, 4, 0, ""},
+		{NLMSG_ERROR, 0, 0, NULL, 3, -EBADMSG, "short rtnetlink error message"},
+		{NLMSG_ERROR, 0, -EPERM, NULL, 4, -EPERM, "Operation not permitted"},
+		{NLMSG_ERROR, NLM_F_ACK_TLVS | NLM_F_CAPPED, -ENODEV, request_and_words, 4 + 28,
+		 -ENODEV, "No such device: why?"},
+		/* not cut: who knows how long the request was */
+		{NLMSG_ERROR, NLM_F_ACK_TLVS, -ENODEV, request_and_words, 4 + 28, -ENODEV,
+		 "No such device"},
+		{NLMSG_ERROR, NLM_F_ACK_TLVS | NLM_F_CAPPED, -ENODEV, NULL, 4, -ENODEV,
+		 "No such device"},
+		{NLMSG_ERROR, 0, EPERM, NULL, 4, -EBADMSG, "rtnetlink error number 1"},
+		{NLMSG_ERROR, 0, INT32_MIN, NULL, 4, -EBADMSG,
+		 "rtnetlink error number -2147483648"},
+		{NLMSG_DONE, 0, 0, NULL, 0, 0, ""},
+		{NLMSG_DONE, 0, 0, NULL, 4, 0, ""},
+		{NLMSG_DONE, 0, -ENODEV, NULL, 4, -ENODEV, "No such device"},
+		{NLMSG_DONE, NLM_F_ACK_TLVS, -EINVAL, words, 4 + 12, -EINVAL,
+		 "Invalid argument: why?"},
+		{NLMSG_DONE, NLM_F_ACK_TLVS, -EINVAL, words, 4 + 10, -EINVAL, "Invalid argument"},
+		{NLMSG_DONE, 0, -EINVAL, words, 4 + 12, -EINVAL, "Invalid argument"},
+		{NLMSG_DONE, 0, 7, NULL, 4, -EBADMSG, "rtnetlink error number 7"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint8_t *body = malloc(rows[i].len ? rows[i].len : 1);
+		struct rtnl_msg m = {.type = rows[i].type,
+				     .flags = rows[i].flags,
+				     .body = body,
+				     .len = rows[i].len};
+		struct verr err = {0};
+
+		assert_non_null(body);
+		memcpy(body, &rows[i].err, rows[i].len < 4 ? rows[i].len : 4);
+		if (rows[i].more)
+			memcpy(body + 4, rows[i].more, rows[i].len - 4);
+		if (rtnl_parse_end(&m, &err) != rows[i].want)
+			fail_msg("row %zu: %s", i, err.msg);
+		assert_string_equal(err.msg, rows[i].msg);
+		free(body);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(links_in_one_datagram),
 		cmocka_unit_test(truncations_are_refused),
 		cmocka_unit_test(bad_lengths_are_refused),
+		cmocka_unit_test(ends_of_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
