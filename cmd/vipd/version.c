@@ -45,7 +45,7 @@ static void print_kernel(void)
 	else
 		printf("  ipvs     no (%s)\n", err.msg);
 	err = (struct verr){0};
-	if (nft_open(&nft, &err) == 0)
+	if (nft_open(&nft, &err) == 0 && nft_monitor_open(nft, &err) == 0)
 		printf("  nftables yes\n");
 	else
 		printf("  nftables no (%s)\n", err.msg);

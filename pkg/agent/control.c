@@ -204,6 +204,8 @@ static int start_kernel(struct control *c, struct verr *reterr)
 		r = rtnl_monitor_open(c->rtnl, reterr);
 	if (r == 0)
 		r = nft_open(&c->nft, reterr);
+	if (r == 0)
+		r = nft_monitor_open(c->nft, reterr);
 	if (r < 0)
 		return r;
 	r = ipvs_open(&c->ipvs, &err);

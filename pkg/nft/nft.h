@@ -47,11 +47,14 @@ int nft_change(struct nft *n, const struct plan_elem *add, size_t n_add,
 /* Deletes the three tables; absent ones are fine. */
 int nft_remove(struct nft *n, struct verr *reterr);
 
-/* Notifications of changes by anybody else: a non-blocking fd for the loop; the event handler drains it and
- * returns 1 if our tables were touched by another socket than `except` (may be NULL), 0 if not, -errno. */
-int nft_monitor_fd(struct nft *n);
+/* Events: every change of every table of the host is queued from here on, so only for who drains. Needs the
+ * privilege that changing needs. */
+int nft_monitor_open(struct nft *n, struct verr *reterr);
+int nft_monitor_fd(const struct nft *n); /* non-blocking, for the loop */
+/* Drains: 1 if our tables were touched, or may have been; 0 if not; -errno. Changes made through n itself
+ * and through ignored handles are no news. */
 int nft_monitor_drain(struct nft *n);
-/* The netlink port of this handle and of another one whose own changes are not news. */
+/* Another handle of ours; NULL: none. */
 void nft_monitor_ignore(struct nft *n, const struct nft *other);
 
 #endif

@@ -14,7 +14,7 @@
 #define SOL_NETLINK 270
 #endif
 
-static int open_socket(struct verr *reterr, uint32_t *ret_port)
+int nft_socket_open(uint32_t *ret_port, struct verr *reterr)
 {
 	AUTO(fd_close_p)
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
@@ -40,21 +40,13 @@ static int open_socket(struct verr *reterr, uint32_t *ret_port)
 int nft_open(struct nft **ret, struct verr *reterr)
 {
 	AUTO(nft_close_p) struct nft *n = calloc(1, sizeof(*n));
-	uint32_t monitor_port;
-	int group = NFNLGRP_NFTABLES;
 
 	if (!n)
 		return verr_set(reterr, ENOMEM, "nf_tables handle");
 	n->monitor_fd = -1;
-	n->fd = open_socket(reterr, &n->port);
+	n->fd = nft_socket_open(&n->port, reterr);
 	if (n->fd < 0)
 		return n->fd;
-	n->monitor_fd = open_socket(reterr, &monitor_port);
-	if (n->monitor_fd < 0)
-		return n->monitor_fd;
-	if (setsockopt(n->monitor_fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) <
-	    0)
-		return verr_set(reterr, errno, "nf_tables events: %s", strerror(errno));
 	n->ignore[n->n_ignore++] = n->port;
 	*ret = STEAL(n);
 	return 0;

@@ -64,7 +64,7 @@ struct nft_batch {
 
 struct nft {
 	int fd;
-	int monitor_fd;
+	int monitor_fd; /* -1: none */
 	uint32_t port;
 	uint32_t seq;
 	uint32_t ignore[4];
@@ -72,6 +72,9 @@ struct nft {
 	uint8_t send[NFT_BUF_MAX];
 	uint8_t recv[NFT_BUF_MAX];
 };
+
+/* A socket of its own port that hears nothing but answers. fd or -errno. */
+int nft_socket_open(uint32_t *ret_port, struct verr *reterr);
 
 void nft_batch_begin(struct nft_batch *b, uint8_t *buf, uint32_t seq);
 /* A message to fill by libnftnl or mnl_attr_put; it becomes part of the batch by nft_batch_close. */

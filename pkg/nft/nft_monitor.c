@@ -6,7 +6,26 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
 
-int nft_monitor_fd(struct nft *n)
+#ifndef SOL_NETLINK
+#define SOL_NETLINK 270
+#endif
+
+int nft_monitor_open(struct nft *n, struct verr *reterr)
+{
+	uint32_t port;
+	AUTO(fd_close_p) int fd = nft_socket_open(&port, reterr);
+	int group = NFNLGRP_NFTABLES;
+
+	if (fd < 0)
+		return fd;
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+		return verr_errno(reterr, errno, "nf_tables events");
+	fd_close_p(&n->monitor_fd);
+	n->monitor_fd = fd_steal(&fd);
+	return 0;
+}
+
+int nft_monitor_fd(const struct nft *n)
 {
 	return n->monitor_fd;
 }

@@ -66,9 +66,10 @@ int rtnl_linkconf_set(struct rtnl *r, const struct plan_linkconf *c, struct verr
 #define RTNL_CHANGED_LOST 16u /* the socket overflowed: dump everything */
 int rtnl_monitor_open(struct rtnl *r, struct verr *reterr);
 int rtnl_monitor_fd(const struct rtnl *r); /* non-blocking, for the loop */
-/* Drains; returns the union of RTNL_CHANGED_ bits (>= 0) or -errno. Changes made through `ignore`
- * (a handle of ours, its netlink port; may be NULL) are no news. */
+/* Drains; returns the union of RTNL_CHANGED_ bits (>= 0) or -errno. Changes made through ignored handles are
+ * no news; those made through r itself are. */
 int rtnl_monitor_drain(struct rtnl *r);
+/* Another handle of ours, by its netlink port; NULL: none. */
 void rtnl_monitor_ignore(struct rtnl *r, const struct rtnl *other);
 
 /*

@@ -314,8 +314,15 @@ static void monitor_tells_what_others_did(void **state)
 {
 	struct nft *n = *state, *own = open_nft(), *other = open_nft();
 	struct plan_elem e = elem(PLAN_SET_VIPS, AF_INET, 1);
-	struct pollfd p = {.fd = nft_monitor_fd(n), .events = POLLIN};
+	struct pollfd p = {.events = POLLIN};
+	struct verr err;
 
+	assert_true(ensure(n, MARK4, 0)); /* before anybody listens */
+	assert_int_equal(nft_monitor_fd(n), -1);
+	assert_int_equal(nft_monitor_open(n, &err), 0);
+	assert_int_equal(nft_monitor_fd(own), -1);
+	p.fd = nft_monitor_fd(n);
+	assert_int_equal(poll(&p, 1, 0), 0);
 	nft_monitor_ignore(n, own);
 	nft_monitor_ignore(n, NULL);
 	assert_true(ensure(n, MARK4, MARK6));
