@@ -10,7 +10,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "ipvs/ipvs.h"
+#include "ipvs/ipvs_internal.h"
 
 #define CONN_PATH "/proc/net/ip_vs_conn_sync"
 #define READ_SIZE 16384
@@ -165,24 +165,34 @@ struct ipvs_conns {
 	int fd;
 	size_t from, to; /* unread part of buf */
 	bool at_end;
+	bool is_skipping; /* the rest of a line that is too long */
 	char buf[READ_SIZE];
 };
+
+int ipvs_conns_from(int fd, struct ipvs_conns **ret, struct verr *reterr)
+{
+	struct ipvs_conns *c = malloc(sizeof(*c));
+
+	if (!c)
+		return verr_set(reterr, ENOMEM, "IPVS connections");
+	c->fd = fd;
+	c->from = c->to = 0;
+	c->at_end = c->is_skipping = false;
+	*ret = c;
+	return 0;
+}
 
 int ipvs_conns_open(struct ipvs_conns **ret, struct verr *reterr)
 {
 	AUTO(fd_close_p) int fd = open(CONN_PATH, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct ipvs_conns *c;
+	int r;
 
 	if (fd < 0)
-		return verr_set(reterr, errno, "opening " CONN_PATH ": %s", strerror(errno));
-	c = malloc(sizeof(*c));
-	if (!c)
-		return verr_set(reterr, ENOMEM, "IPVS connections");
-	c->fd = fd_steal(&fd);
-	c->from = c->to = 0;
-	c->at_end = false;
-	*ret = c;
-	return 0;
+		return verr_errno(reterr, errno, "opening " CONN_PATH);
+	r = ipvs_conns_from(fd, ret, reterr);
+	if (r == 0)
+		(void)fd_steal(&fd);
+	return r;
 }
 
 void ipvs_conns_close(struct ipvs_conns *c)
@@ -220,6 +230,10 @@ int ipvs_conns_next(struct ipvs_conns *c, struct ipvs_conn *ret)
 
 		if (end) {
 			c->from += (size_t)(end - line) + 1;
+			if (c->is_skipping) {
+				c->is_skipping = false;
+				continue;
+			}
 			r = ipvs_conn_parse(line, (size_t)(end - line), ret);
 			if (r == -EAGAIN)
 				continue;
@@ -227,8 +241,14 @@ int ipvs_conns_next(struct ipvs_conns *c, struct ipvs_conn *ret)
 		}
 		if (c->at_end)
 			return 0;
-		if (c->to - c->from > LINE_MAX_LEN)
-			return -EBADMSG;
+		if (c->is_skipping || c->to - c->from > LINE_MAX_LEN) {
+			bool is_told = c->is_skipping;
+
+			c->from = c->to;
+			c->is_skipping = true;
+			if (!is_told)
+				return -EBADMSG;
+		}
 		r = refill(c);
 		if (r < 0)
 			return r;

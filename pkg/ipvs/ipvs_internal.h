@@ -75,6 +75,9 @@ int ipvs_parse_info(const struct nlmsghdr *msg, struct ipvs_info *ret);
 #define IPVS_SERVICE_TEXT_MAX 80
 char *ipvs_service_text(const struct plan_service *s, char buf[static IPVS_SERVICE_TEXT_MAX]);
 
+/* As ipvs_conns_open, of any open file; takes fd, unless it fails. */
+int ipvs_conns_from(int fd, struct ipvs_conns **ret, struct verr *reterr);
+
 /* ---- the handle ---- */
 
 #define IPVS_BATCH_MAX 100 /* requests; so many refusals fit the smallest receive buffer */

@@ -7,11 +7,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
 
-#include "ipvs/ipvs.h"
+#include "ipvs/ipvs_internal.h"
 
 static struct addr ip(const char *text)
 {
@@ -137,6 +138,59 @@ static void test_conn_truncated(void **state)
 	}
 }
 
+#define GOOD "TCP 0A000001 %04X 0A000064 0050 0A00000C 0050 ESTABLISHED LOCAL 60\n"
+
+/* Lines that are not understood, between good ones: each is told once, and the walk goes on behind it. */
+static void test_conns_go_on_behind_a_bad_line(void **state)
+{
+	/* around what is read at once, and around the longest line that there is */
+	static const size_t lens[] = {1, 254, 255, 256, 257, 4096, 16383, 16384, 16385, 40000};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+		struct ipvs_conns *c = NULL;
+		struct ipvs_conn conn;
+		int fd = memfd_create("conns", MFD_CLOEXEC);
+
+		assert_true(fd >= 0);
+		dprintf(fd, "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State Origin Expires\n");
+		for (unsigned int n = 0; n < 500; n++) {
+			dprintf(fd, GOOD, 1000 + n);
+			if (n % 250 == 100)
+				dprintf(fd, "%0*d\n", (int)lens[i], 0);
+		}
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+		assert_int_equal(ipvs_conns_from(fd, &c, NULL), 0);
+		for (unsigned int n = 0; n < 500; n++) {
+			assert_int_equal(ipvs_conns_next(c, &conn), 1);
+			assert_int_equal(conn.client_port, 1000 + n);
+			if (n % 250 == 100)
+				assert_int_equal(ipvs_conns_next(c, &conn), -EBADMSG);
+		}
+		assert_int_equal(ipvs_conns_next(c, &conn), 0);
+		ipvs_conns_close(c);
+	}
+}
+
+/* A line without an end is told once, and ends the walk. */
+static void test_conns_end_in_a_long_line(void **state)
+{
+	struct ipvs_conns *c = NULL;
+	struct ipvs_conn conn;
+	int fd = memfd_create("conns", MFD_CLOEXEC);
+
+	(void)state;
+	assert_true(fd >= 0);
+	dprintf(fd, GOOD "%0*d", 1000, 40000, 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(ipvs_conns_from(fd, &c, NULL), 0);
+	assert_int_equal(ipvs_conns_next(c, &conn), 1);
+	assert_int_equal(ipvs_conns_next(c, &conn), -EBADMSG);
+	assert_int_equal(ipvs_conns_next(c, &conn), 0);
+	assert_int_equal(ipvs_conns_next(c, &conn), 0);
+	ipvs_conns_close(c);
+}
+
 static struct ipvs_conn conn(const char *client, const char *vip, const char *dest)
 {
 	struct ipvs_conn c = {.client = ip(client),
@@ -255,6 +309,8 @@ int main(void)
 		cmocka_unit_test(test_conn_lines),
 		cmocka_unit_test(test_conn_refused),
 		cmocka_unit_test(test_conn_truncated),
+		cmocka_unit_test(test_conns_go_on_behind_a_bad_line),
+		cmocka_unit_test(test_conns_end_in_a_long_line),
 		cmocka_unit_test(test_message_vector_ipv4),
 		cmocka_unit_test(test_message_vector_ipv6),
 		cmocka_unit_test(test_message_fills_up),
