@@ -158,22 +158,46 @@ static void put_addr(struct nlmsghdr *h, uint16_t type4, uint16_t type6, const s
 	mnl_attr_put(h, a->family == AF_INET6 ? type6 : type4, addr_len(a), a->bytes);
 }
 
-static int request(struct ct *t, const struct nlmsghdr *h, mnl_cb_t fn, void *user)
+/* Called for each message of an answer. */
+typedef void (*answer_fn)(void *user, const struct nlmsghdr *h);
+
+/* NLMSG_ERROR or NLMSG_DONE: 0 or -errno; a dump may end without a number. */
+static int end_of(const struct nlmsghdr *h)
 {
-	int r = MNL_CB_OK;
+	int32_t err;
+
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(err))
+		return h->nlmsg_type == NLMSG_DONE ? 0 : -EBADMSG;
+	memcpy(&err, mnl_nlmsg_get_payload(h), sizeof(err));
+	return err > 0 || err == INT32_MIN ? -EBADMSG : err;
+}
+
+static int request(struct ct *t, const struct nlmsghdr *h, answer_fn fn, void *user)
+{
+	bool is_torn = false;
 
 	if (mnl_socket_sendto(t->nl, h, h->nlmsg_len) < 0)
 		return -errno;
-	while (r > MNL_CB_STOP) {
+	for (;;) {
 		ssize_t len = mnl_socket_recvfrom(t->nl, t->buf, sizeof(t->buf));
+		const struct nlmsghdr *a = (const struct nlmsghdr *)(const void *)t->buf;
+		int left = (int)len;
 
 		if (len < 0)
 			return -errno;
-		r = mnl_cb_run(t->buf, (size_t)len, t->seq, t->port, fn, user);
-		if (r < 0)
-			return -errno;
+		for (; mnl_nlmsg_ok(a, left); a = mnl_nlmsg_next(a, &left)) {
+			if (a->nlmsg_seq != t->seq || a->nlmsg_pid != t->port)
+				continue; /* of a request that was given up */
+			is_torn = is_torn || (a->nlmsg_flags & NLM_F_DUMP_INTR);
+			if (a->nlmsg_type == NLMSG_ERROR || a->nlmsg_type == NLMSG_DONE) {
+				int r = end_of(a);
+
+				return r == 0 && is_torn ? -EINTR : r;
+			}
+			if (fn)
+				fn(user, a);
+		}
 	}
-	return 0;
 }
 
 struct listing {
@@ -182,7 +206,7 @@ struct listing {
 	void *user;
 };
 
-static int on_conn(const struct nlmsghdr *h, void *user)
+static void on_conn(void *user, const struct nlmsghdr *h)
 {
 	const struct listing *l = user;
 	struct ct_conn c;
@@ -190,7 +214,6 @@ static int on_conn(const struct nlmsghdr *h, void *user)
 	if (ct_conn_parse(mnl_nlmsg_get_payload(h), mnl_nlmsg_get_payload_len(h), &c) == 0 &&
 	    addr_eq(&c.server, l->server))
 		l->fn(l->user, &c);
-	return MNL_CB_OK;
 }
 
 static void put_filter(struct nlmsghdr *h, const struct addr *server)

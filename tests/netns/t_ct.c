@@ -4,6 +4,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -125,9 +126,41 @@ static void listed_and_forgotten(void **state)
 		close(fds[i]);
 }
 
+/* An answer that nobody read, as after a time-out, is not taken for that of the next request. */
+static void unread_answers_are_passed_over(void **state)
+{
+	const struct nlmsghdr old = {.nlmsg_len = NLMSG_HDRLEN,
+				     .nlmsg_type = NLMSG_NOOP,
+				     .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+				     .nlmsg_seq = 4711};
+	struct addr server = ip("192.0.2.1");
+	int fds[] = {listen_on(80), connect_to("192.0.2.100", 80)};
+	struct found f = {0};
+	struct verr err = {0};
+	struct ct *t = NULL;
+	int fd = dup(0); /* the number that the socket will have */
+
+	(void)state;
+	close(fd);
+	assert_int_equal(ct_open(&t, &err), 0);
+	assert_int_equal(send(fd, &old, sizeof(old), 0), sizeof(old));
+	if (ct_list(t, &server, on_conn, &f, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(f.n, 1);
+	assert_int_equal(send(fd, &old, sizeof(old), 0), sizeof(old));
+	assert_int_equal(ct_forget(t, &f.last, &err), 0);
+	assert_int_equal(list(t, "192.0.2.1").n, 0);
+	ct_close(t);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test_setup(listed_and_forgotten, lab_up)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(listed_and_forgotten, lab_up),
+		cmocka_unit_test_setup(unread_answers_are_passed_over, lab_up),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
