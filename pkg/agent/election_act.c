@@ -93,7 +93,7 @@ void election_frames_flush(struct election *e, uint64_t now_ns)
 	e->n_frames = 0;
 	r = l2_frames_send(e->frame_fd, e->frames_ifindex,
 			   (const uint8_t(*)[L2_FRAME_MAX])e->frames, e->frame_lens, n);
-	if (r >= 0) {
+	if (r == 0) {
 		e->frame_error_told = 0;
 	} else if (e->frame_error_told != -r) {
 		e->frame_error_told = -r;

@@ -33,7 +33,7 @@ int l2_arp_parse(const uint8_t *frame, size_t len, struct l2_arp *ret);
 
 /* A packet socket for sending frames (no protocol bound, receives nothing). fd or -errno. */
 int l2_packet_socket(struct verr *reterr);
-/* Sends frames of one interface; n frames in one sendmmsg. Number sent, or -errno. */
+/* Sends frames of one interface by sendmmsg. 0; -errno of the first that was refused: the others are sent. */
 int l2_frames_send(int fd, unsigned int ifindex, const uint8_t (*frames)[L2_FRAME_MAX],
 		   const size_t *lens, size_t n);
 /* A packet socket that receives ARP of one interface, filtered in the kernel to replies and gratuitous

@@ -28,27 +28,33 @@ int l2_frames_send(int fd, unsigned int ifindex, const uint8_t (*frames)[L2_FRAM
 		.sll_family = AF_PACKET, .sll_ifindex = (int)ifindex, .sll_halen = 6};
 	struct mmsghdr msgs[BATCH] = {0};
 	struct iovec iovs[BATCH];
-	size_t done = 0;
+	size_t next = 0;
+	int error = 0;
 
-	while (done < n) {
-		size_t batch = n - done < BATCH ? n - done : BATCH;
+	while (next < n) {
+		size_t batch = n - next < BATCH ? n - next : BATCH;
 		int sent;
 
 		for (size_t i = 0; i < batch; i++) {
 			/* sendmmsg only reads what iov_base points to */
 			iovs[i] =
-				(struct iovec){(void *)(uintptr_t)frames[done + i], lens[done + i]};
+				(struct iovec){(void *)(uintptr_t)frames[next + i], lens[next + i]};
 			msgs[i].msg_hdr = (struct msghdr){.msg_name = &to,
 							  .msg_namelen = sizeof(to),
 							  .msg_iov = &iovs[i],
 							  .msg_iovlen = 1};
 		}
 		sent = sendmmsg(fd, msgs, (unsigned int)batch, MSG_DONTWAIT);
-		if (sent < 0)
-			return done > 0 ? (int)done : -errno;
-		done += (size_t)sent;
+		if (sent > 0) {
+			next += (size_t)sent;
+			continue;
+		}
+		/* The first one was refused. Those behind it may find room. */
+		if (error == 0)
+			error = sent < 0 ? -errno : -EIO;
+		next++;
 	}
-	return (int)done;
+	return error;
 }
 
 int l2_arp_socket(unsigned int ifindex, struct verr *reterr)

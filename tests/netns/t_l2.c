@@ -170,7 +170,7 @@ static void announcements_reach_the_other_side(void **state)
 	lens[2] = l2_garp_emit(&vip, &own, true, frames[2]);
 	assert_int_equal(l2_frames_send(tx, pair.ifindex[0], (const uint8_t(*)[L2_FRAME_MAX])frames,
 					lens, 3),
-			 3);
+			 0);
 	for (int i = 0; i < 2; i++) {
 		ssize_t len;
 
@@ -188,9 +188,40 @@ static void announcements_reach_the_other_side(void **state)
 	frames[0][41] ^= 1;
 	assert_int_equal(l2_frames_send(tx, pair.ifindex[0], (const uint8_t(*)[L2_FRAME_MAX])frames,
 					lens, 1),
-			 1);
+			 0);
 	assert_false(pair_readable(rx, SILENCE_MS));
-	assert_true(l2_frames_send(tx, 9999, (const uint8_t(*)[L2_FRAME_MAX])frames, lens, 1) < 0);
+	assert_int_equal(l2_frames_send(tx, 9999, (const uint8_t(*)[L2_FRAME_MAX])frames, lens, 1),
+			 -ENXIO);
+}
+
+/* What is refused in the middle is told, and nothing else is lost by it. */
+static void a_refused_frame_is_told(void **state)
+{
+	const struct mac own = {{2, 0, 0, 0, 0, 0x11}};
+	struct addr vip = ip("10.9.0.100");
+	uint8_t frames[70][L2_FRAME_MAX], frame[L2_FRAME_MAX];
+	size_t lens[ARRAY_LEN(frames)], n = 0;
+	struct verr err;
+	AUTO(fd_close_p) int tx = -1;
+	AUTO(fd_close_p) int rx = -1;
+
+	(void)state;
+	pair_enter(&pair, 1);
+	rx = must(l2_arp_socket(pair.ifindex[1], &err), &err);
+	pair_enter(&pair, 0);
+	tx = must(l2_packet_socket(&err), &err);
+	for (size_t i = 0; i < ARRAY_LEN(frames); i++)
+		lens[i] = l2_garp_emit(&vip, &own, true, frames[i]);
+	lens[1] = lens[69] = 5; /* shorter than an Ethernet header */
+	assert_int_equal(l2_frames_send(tx, pair.ifindex[0], (const uint8_t(*)[L2_FRAME_MAX])frames,
+					lens, ARRAY_LEN(frames)),
+			 -EINVAL);
+	while (n < ARRAY_LEN(frames) - 2) {
+		assert_true(pair_readable(rx, PATIENCE_MS));
+		assert_true(read(rx, frame, sizeof(frame)) > 0);
+		n++;
+	}
+	assert_false(pair_readable(rx, SILENCE_MS));
 }
 
 static void absent_interface_is_told(void **state)
@@ -214,6 +245,7 @@ int main(void)
 		cmocka_unit_test(source_is_chosen),
 		cmocka_unit_test(unreachable_peer_is_skipped),
 		cmocka_unit_test(announcements_reach_the_other_side),
+		cmocka_unit_test(a_refused_frame_is_told),
 		cmocka_unit_test(absent_interface_is_told),
 	};
 	int failed;
