@@ -1,6 +1,7 @@
 /*
- * ipvs_internal: netlink messages of family "IPVS" as pure functions, without a socket: requests are put
- * into a caller's nl_msg, replies are read from a caller's bytes. ipvs_socket.c joins them to the kernel.
+ * ipvs_internal: netlink messages of family "IPVS" as pure functions, without a socket:
+ * requests are put into a caller's nl_msg, replies are read from a caller's bytes.
+ * ipvs_socket.c joins them to the kernel.
  */
 #ifndef VIPD_IPVS_INTERNAL_H
 #define VIPD_IPVS_INTERNAL_H
@@ -21,8 +22,9 @@ struct ipvs_request {
 	bool no_scheduler; /* NEW_SERVICE: a request that follows names the scheduler */
 };
 
-/* Number of requests written to ret: 1 or 2. -EINVAL for an operation that is not IPVS's. A destination
- * of weight 0 is added with weight 1 first: mh keeps the slots of one that had a weight once. */
+/* Number of requests written to ret: 1 or 2. -EINVAL for an operation that is not
+ * IPVS's. A destination of weight 0 is added with weight 1 first: mh keeps the slots of
+ * one that had a weight once. */
 int ipvs_requests_of_op(const struct plan_op *op, struct ipvs_request ret[static 2]);
 
 /* What an error code means for an operation that is level-triggered. */
@@ -49,7 +51,7 @@ int ipvs_msg_daemon(struct nl_msg *m, int genl, bool master, uint8_t sync_id,
 enum ipvs_reply {
 	IPVS_REPLY_END, /* of these bytes */
 	IPVS_REPLY_DATA, /* a message with attributes */
-	IPVS_REPLY_ACK, /* `error` tells: 0, or a positive errno value; also for the end of a dump */
+	IPVS_REPLY_ACK, /* `error` tells: 0 or a positive errno value; also the end of a dump */
 	IPVS_REPLY_BAD, /* bytes that are no message */
 };
 struct ipvs_reply_walk {
@@ -98,8 +100,8 @@ int ipvs_receive(struct ipvs *i, struct ipvs_reply_walk *w, struct verr *reterr)
 
 /* Called for each message of data; a negative errno is the result of the exchange. */
 typedef int (*ipvs_data_fn)(void *user, const struct nlmsghdr *msg);
-/* Sends i->msg and takes its answers up to the ack or the end of the dump. Returns the kernel's refusal as
- * it is; -EAGAIN: others' changes interrupted the dump. */
+/* Sends i->msg and takes its answers up to the ack or the end of the dump. Returns the kernel's
+ * refusal as it is; -EAGAIN: others' changes interrupted the dump. */
 int ipvs_exchange(struct ipvs *i, ipvs_data_fn fn, void *user, struct verr *reterr);
 
 #endif

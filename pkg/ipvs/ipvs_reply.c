@@ -11,7 +11,7 @@
 /* linux/ip_vs.h names them IPVS_STATS_ATTR_*; newer kernels append. */
 #define STATS_MAX IPVS_STATS_ATTR_MAX
 
-/* C17 has no flexible way to say "at least": minlen is what libnl checks for NLA_UNSPEC. */
+/* To libnl a length is a lower bound, so what a newer kernel makes longer still passes. */
 static const struct nla_policy cmd_policy[IPVS_CMD_ATTR_MAX + 1] = {
 	[IPVS_CMD_ATTR_SERVICE] = {.type = NLA_NESTED},
 	[IPVS_CMD_ATTR_DEST] = {.type = NLA_NESTED},

@@ -42,8 +42,8 @@ size_t nft_key_len(enum nft_table t, enum plan_set s);
 size_t nft_key_emit(const struct plan_elem *e, uint8_t *key);
 
 /*
- * Reads one message NFT_MSG_NEWSETELEM or DELSETELEM (the bytes behind the netlink header) of set s in
- * table t. Calls fn for each element. 0, -EBADMSG, or what fn returned if negative.
+ * Reads one message NFT_MSG_NEWSETELEM or DELSETELEM (the bytes behind the netlink header) of set s
+ * in table t. Calls fn for each element. 0, -EBADMSG, or what fn returned if negative.
  */
 typedef int (*nft_elem_fn)(void *user, const struct plan_elem *e);
 int nft_elems_parse(enum nft_table t, enum plan_set s, const uint8_t *bytes, size_t len,
@@ -77,19 +77,21 @@ struct nft {
 int nft_socket_open(uint32_t *ret_port, struct verr *reterr);
 
 void nft_batch_begin(struct nft_batch *b, uint8_t *buf, uint32_t seq);
-/* A message to fill by libnftnl or mnl_attr_put; it becomes part of the batch by nft_batch_close. */
+/* A message to fill by libnftnl or mnl_attr_put; it becomes part of the batch
+ * by nft_batch_close. */
 struct nlmsghdr *nft_batch_open(struct nft_batch *b, uint16_t type, enum nft_table t,
 				uint16_t flags);
 void nft_batch_close(struct nft_batch *b, const struct nlmsghdr *h);
 /* Ends and sends; 0 once it is committed, else the first -errno and nothing is changed. */
 int nft_batch_commit(struct nft *n, struct nft_batch *b, struct verr *reterr);
 
-/* What ends an answer, NLMSG_ERROR or NLMSG_DONE: 0 or the kernel's -errno; -EBADMSG. A dump may end without a
- * number: 0. */
+/* What ends an answer, NLMSG_ERROR or NLMSG_DONE: 0 or the kernel's -errno; -EBADMSG. A dump may
+ * end without a number: 0. */
 int nft_answer_end(const struct nlmsghdr *h);
 
 /* One request outside of a batch. flags: NLM_F_DUMP or 0. fn sees each answer (header and all).
- * -EAGAIN: the dump was not of one moment. Else the kernel's -errno, which a dump may have after some answers. */
+ * -EAGAIN: the dump was not of one moment. Else the kernel's -errno, which a dump may have
+ * after some answers. */
 typedef int (*nft_answer_fn)(void *user, const struct nlmsghdr *h);
 struct nlmsghdr *nft_request_open(struct nft *n, uint16_t type, enum nft_table t, uint16_t flags);
 int nft_request(struct nft *n, const struct nlmsghdr *h, nft_answer_fn fn, void *user);

@@ -1,6 +1,7 @@
 /*
- * rtnl: links, addresses, local routes, neighbours and per-device settings by rtnetlink (libnl-route).
- * Decides nothing. One handle per thread: control and switchover have one each; calls are synchronous.
+ * rtnl: links, addresses, local routes, neighbours and per-device settings by rtnetlink
+ * (libnl-route). Decides nothing. One handle per thread: control and switchover have one each;
+ * calls are synchronous.
  */
 #ifndef VIPD_RTNL_RTNL_H
 #define VIPD_RTNL_RTNL_H
@@ -14,11 +15,13 @@ int rtnl_open(struct rtnl **ret, struct verr *reterr);
 void rtnl_close(struct rtnl *r);
 void rtnl_close_p(struct rtnl **r);
 
-/* Links with addresses and settings, sorted by ifindex; owned. arp_ignore, arp_announce and rp_filter are what
- * the kernel uses: the greater of the interface's own and conf/all (read from /proc/sys; unreadable: 0). */
+/* Links with addresses and settings, sorted by ifindex; owned. arp_ignore, arp_announce and
+ * rp_filter are what the kernel uses: the greater of the interface's own and conf/all (read from
+ * /proc/sys; unreadable: 0). */
 int rtnl_links(struct rtnl *r, struct plan_link **ret, size_t *ret_n, struct verr *reterr);
 void rtnl_links_free(struct plan_link *links, size_t n);
-/* Reads these three settings of one link anew: nobody tells of their changes. -ENODEV: it is gone. */
+/* Reads these three settings of one link anew: nobody tells of their changes.
+ * -ENODEV: it is gone. */
 int rtnl_link_settings(struct rtnl *r, struct plan_link *link, struct verr *reterr);
 /* Interfaces of the default routes (main table, lowest metric); 0: none. */
 int rtnl_default_links(struct rtnl *r, unsigned int *ret_v4, unsigned int *ret_v6,
@@ -31,25 +34,29 @@ int rtnl_neigh_probe(struct rtnl *r, unsigned int ifindex, const struct addr *a,
 
 /* Our routes: `local ADDR dev lo table local`, protocol RTNL_PROTO. Sorted; owned. */
 #define RTNL_PROTO 76 /* 'v' - '*': no number of linux/rtnetlink.h or of iproute2's rt_protos */
-/* Metric of our IPv6 routes. The kernel gives 0 to the route of an address and nobody else, so that one goes
- * first while the address is there; then source selection picks the VIP, which table vipd translates. */
+/* Metric of our IPv6 routes. The kernel gives 0 to the route of an address and nobody else, so
+ * that one goes first while the address is there; then source selection picks the VIP, which
+ * table vipd translates. */
 #define RTNL_METRIC6 1
 int rtnl_routes(struct rtnl *r, struct plan_route **ret, size_t *ret_n, struct verr *reterr);
-/* IPv4: with NLM_F_CREATE alone, so in front of the route that an address brings, whichever comes first.
- * Exists: success. A different src: replaced without a moment in which there is none. IPv6 needs lo to be
- * up and src (if set) to be an address of this host that is not tentative: else -EINVAL, try again later. */
+/* IPv4: with NLM_F_CREATE alone, so in front of the route that an address brings, whichever comes
+ * first. Exists: success. A different src: replaced without a moment in which there is none. IPv6
+ * needs lo to be up and src (if set) to be an address of this host that is not tentative: else
+ * -EINVAL, try again later. */
 int rtnl_route_add(struct rtnl *r, const struct plan_route *route, struct verr *reterr);
 /* Only the route with this src (unset: any of ours for addr). Absent is success. */
 int rtnl_route_del(struct rtnl *r, const struct plan_route *route, struct verr *reterr);
 
 /*
- * Adds a VIP address (/32 or /128) or renews its lifetime. IPv4: noprefixroute; IPv6: nodad, deprecated
- * (preferred_lft 0), noprefixroute. It disappears by itself after valid_s. rtnl_addr_del: absent is success.
+ * Adds a VIP address (/32 or /128) or renews its lifetime. IPv4: noprefixroute; IPv6: nodad,
+ * deprecated (preferred_lft 0), noprefixroute. It disappears by itself after valid_s.
+ * rtnl_addr_del: absent is success.
  */
 int rtnl_addr_set(struct rtnl *r, unsigned int ifindex, const struct addr *a, uint32_t valid_s,
 		  struct verr *reterr);
 int rtnl_addr_del(struct rtnl *r, unsigned int ifindex, const struct addr *a, struct verr *reterr);
-/* Addresses of one interface, sorted by addr_cmp; owned. An interface that is not there has none. */
+/* Addresses of one interface, sorted by addr_cmp; owned. An interface that is
+ * not there has none. */
 int rtnl_addrs(struct rtnl *r, unsigned int ifindex, struct plan_ifaddr **ret, size_t *ret_n,
 	       struct verr *reterr);
 
@@ -66,8 +73,8 @@ int rtnl_linkconf_set(struct rtnl *r, const struct plan_linkconf *c, struct verr
 #define RTNL_CHANGED_LOST 16u /* the socket overflowed: dump everything */
 int rtnl_monitor_open(struct rtnl *r, struct verr *reterr);
 int rtnl_monitor_fd(const struct rtnl *r); /* non-blocking, for the loop */
-/* Drains; returns the union of RTNL_CHANGED_ bits (>= 0) or -errno. Changes made through ignored handles are
- * no news; those made through r itself are. */
+/* Drains; returns the union of RTNL_CHANGED_ bits (>= 0) or -errno. Changes made through ignored
+ * handles are no news; those made through r itself are. */
 int rtnl_monitor_drain(struct rtnl *r);
 /* Another handle of ours, by its netlink port; NULL: none. */
 void rtnl_monitor_ignore(struct rtnl *r, const struct rtnl *other);

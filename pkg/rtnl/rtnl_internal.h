@@ -1,4 +1,4 @@
-/* rtnl_internal: what the files of this room share: message and attribute cursors, pure parsers, requests. */
+/* rtnl_internal: what the files of this room share: cursors, pure parsers, requests. */
 #ifndef VIPD_RTNL_INTERNAL_H
 #define VIPD_RTNL_INTERNAL_H
 
@@ -9,7 +9,7 @@
 
 #include "rtnl/rtnl.h"
 
-/* ---- rtnl_wire.c: bytes of netlink datagrams, in host order; nothing is cast, nothing is kept ---- */
+/* ---- rtnl_wire.c: bytes of datagrams, in host order; nothing is cast, nothing is kept ---- */
 
 struct rtnl_cursor {
 	const uint8_t *p;
@@ -37,8 +37,8 @@ bool rtnl_attr_next(struct rtnl_cursor *c, struct rtnl_attr *ret);
 /* False, and *ret untouched, if the attribute is shorter. */
 bool rtnl_attr_u32(const struct rtnl_attr *a, uint32_t *ret);
 
-/* What ends an answer, NLMSG_ERROR or NLMSG_DONE: 0, or the kernel's -errno with its own words in reterr.
- * A dump may end without a number: 0. Any other bytes: -EBADMSG. */
+/* What ends an answer, NLMSG_ERROR or NLMSG_DONE: 0, or the kernel's -errno with its own words in
+ * reterr. A dump may end without a number: 0. Any other bytes: -EBADMSG. */
 int rtnl_parse_end(const struct rtnl_msg *m, struct verr *reterr);
 
 /* Each: 0, -EBADMSG, or -EAGAIN for a message that this room does not care about. */
@@ -78,8 +78,8 @@ int rtnl_talk(struct rtnl *r, struct nl_msg *msg, struct verr *reterr);
 /* Like rtnl_talk, for one answer instead of an acknowledgement: fn sees it. */
 typedef int (*rtnl_msg_fn)(void *user, const struct rtnl_msg *m);
 int rtnl_get(struct rtnl *r, struct nl_msg *msg, rtnl_msg_fn fn, void *user, struct verr *reterr);
-/* Every message of a dump, to fn; -EAGAIN if the kernel says that the dump is not of one moment; its -errno if
- * it failed, before the first message or after some. */
+/* Every message of a dump, to fn; -EAGAIN if the kernel says that the dump is not of one moment;
+ * its -errno if it failed, before the first message or after some. */
 int rtnl_dump(struct rtnl *r, struct nl_msg *msg, rtnl_msg_fn fn, void *user, struct verr *reterr);
 /* nla_put of an address; false without room. */
 bool rtnl_put_addr(struct nl_msg *msg, int type, const struct addr *a);
