@@ -116,16 +116,45 @@ static void typeof_slots(struct nftnl_udata_buf *b, enum nft_table t)
 	nftnl_udata_nest_end(b, data);
 }
 
+static void udata_free_p(struct nftnl_udata_buf **b)
+{
+	if (*b)
+		nftnl_udata_buf_free(*b);
+}
+
+static void set_free_p(struct nftnl_set **s)
+{
+	if (*s)
+		nftnl_set_free(*s);
+}
+
+static void chain_free_p(struct nftnl_chain **c)
+{
+	if (*c)
+		nftnl_chain_free(*c);
+}
+
+static void rule_free_p(struct nftnl_rule **r)
+{
+	if (*r)
+		nftnl_rule_free(*r);
+}
+
+static void table_free_p(struct nftnl_table **t)
+{
+	if (*t)
+		nftnl_table_free(*t);
+}
+
 static int emit_set(struct nft_batch *b, enum nft_table t, enum plan_set s)
 {
 	const struct nft_set_def *d = nft_set_def(s);
-	struct nftnl_set *set = nftnl_set_alloc();
-	struct nftnl_udata_buf *ud = nftnl_udata_buf_alloc(UDATA_MAX);
+	AUTO(set_free_p) struct nftnl_set *set = nftnl_set_alloc();
+	AUTO(udata_free_p) struct nftnl_udata_buf *ud = nftnl_udata_buf_alloc(UDATA_MAX);
 	struct nlmsghdr *h;
-	int r = -ENOMEM;
 
 	if (!set || !ud)
-		goto out;
+		return -ENOMEM;
 	nftnl_udata_put_u32(ud, NFTNL_UDATA_SET_KEYBYTEORDER,
 			    d->n_fields > 1 ? BYTEORDER_NONE : BYTEORDER_BIG);
 	if (d->is_map)
@@ -145,97 +174,75 @@ static int emit_set(struct nft_batch *b, enum nft_table t, enum plan_set s)
 	    nftnl_set_set_str(set, NFTNL_SET_NAME, d->name) < 0 ||
 	    nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(ud),
 			       nftnl_udata_buf_len(ud)) < 0)
-		goto out;
+		return -ENOMEM;
 	h = nft_batch_open(b, NFT_MSG_NEWSET, t, NLM_F_CREATE);
 	nftnl_set_nlmsg_build_payload(h, set);
 	nft_batch_close(b, h);
-	r = 0;
-out:
-	if (ud)
-		nftnl_udata_buf_free(ud);
-	if (set)
-		nftnl_set_free(set);
-	return r;
+	return 0;
 }
 
 static int emit_chain(struct nft_batch *b, enum nft_table t, const struct nft_chain_def *d)
 {
-	struct nftnl_chain *chain = nftnl_chain_alloc();
+	AUTO(chain_free_p) struct nftnl_chain *chain = nftnl_chain_alloc();
 	struct nlmsghdr *h;
-	int r = -ENOMEM;
 
 	if (!chain)
 		return -ENOMEM;
 	nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, d->hook);
 	nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, d->priority);
 	nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
-	if (nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, NFT_TABLE_NAME) == 0 &&
-	    nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, d->name) == 0 &&
-	    nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, d->type) == 0) {
-		h = nft_batch_open(b, NFT_MSG_NEWCHAIN, t, NLM_F_CREATE);
-		nftnl_chain_nlmsg_build_payload(h, chain);
-		nft_batch_close(b, h);
-		r = 0;
-	}
-	nftnl_chain_free(chain);
-	return r;
+	if (nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, NFT_TABLE_NAME) < 0 ||
+	    nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, d->name) < 0 ||
+	    nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, d->type) < 0)
+		return -ENOMEM;
+	h = nft_batch_open(b, NFT_MSG_NEWCHAIN, t, NLM_F_CREATE);
+	nftnl_chain_nlmsg_build_payload(h, chain);
+	nft_batch_close(b, h);
+	return 0;
 }
 
 static int emit_rule(struct nft_batch *b, enum nft_table t, const struct nft_rule_def *d,
 		     uint32_t mark)
 {
-	struct nft_rule_ctx c = {.rule = nftnl_rule_alloc(), .v6 = t == NFT_T_IP6, .mark = mark};
-	struct nftnl_udata_buf *ud = nftnl_udata_buf_alloc(UDATA_MAX);
+	AUTO(rule_free_p) struct nftnl_rule *rule = nftnl_rule_alloc();
+	AUTO(udata_free_p) struct nftnl_udata_buf *ud = nftnl_udata_buf_alloc(UDATA_MAX);
+	struct nft_rule_ctx c = {.rule = rule, .v6 = t == NFT_T_IP6, .mark = mark};
 	struct nlmsghdr *h;
-	int r = -ENOMEM;
 
-	if (!c.rule || !ud)
-		goto out;
+	if (!rule || !ud)
+		return -ENOMEM;
 	nftnl_udata_put_strz(ud, NFTNL_UDATA_RULE_COMMENT, d->comment);
-	nftnl_rule_set_u32(c.rule, NFTNL_RULE_FAMILY, nft_table_family(t));
+	nftnl_rule_set_u32(rule, NFTNL_RULE_FAMILY, nft_table_family(t));
 	d->build(&c);
-	if (c.failed || nftnl_rule_set_str(c.rule, NFTNL_RULE_TABLE, NFT_TABLE_NAME) < 0 ||
-	    nftnl_rule_set_str(c.rule, NFTNL_RULE_CHAIN, d->chain) < 0 ||
-	    nftnl_rule_set_data(c.rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(ud),
+	if (c.failed || nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, NFT_TABLE_NAME) < 0 ||
+	    nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, d->chain) < 0 ||
+	    nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(ud),
 				nftnl_udata_buf_len(ud)) < 0)
-		goto out;
+		return -ENOMEM;
 	h = nft_batch_open(b, NFT_MSG_NEWRULE, t, NLM_F_CREATE | NLM_F_APPEND);
-	nftnl_rule_nlmsg_build_payload(h, c.rule);
+	nftnl_rule_nlmsg_build_payload(h, rule);
 	nft_batch_close(b, h);
-	r = 0;
-out:
-	if (ud)
-		nftnl_udata_buf_free(ud);
-	if (c.rule)
-		nftnl_rule_free(c.rule);
-	return r;
+	return 0;
 }
 
 static int emit_table(struct nft_batch *b, enum nft_table t, const char *comment)
 {
-	struct nftnl_table *table = nftnl_table_alloc();
-	struct nftnl_udata_buf *ud = nftnl_udata_buf_alloc(UDATA_MAX);
+	AUTO(table_free_p) struct nftnl_table *table = nftnl_table_alloc();
+	AUTO(udata_free_p) struct nftnl_udata_buf *ud = nftnl_udata_buf_alloc(UDATA_MAX);
 	struct nlmsghdr *h;
-	int r = -ENOMEM;
 
 	if (!table || !ud)
-		goto out;
+		return -ENOMEM;
 	nftnl_udata_put_strz(ud, NFTNL_UDATA_TABLE_COMMENT, comment);
 	nftnl_table_set_u32(table, NFTNL_TABLE_FLAGS, 0);
 	if (nftnl_table_set_str(table, NFTNL_TABLE_NAME, NFT_TABLE_NAME) < 0 ||
 	    nftnl_table_set_data(table, NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(ud),
 				 nftnl_udata_buf_len(ud)) < 0)
-		goto out;
+		return -ENOMEM;
 	h = nft_batch_open(b, NFT_MSG_NEWTABLE, t, NLM_F_CREATE);
 	nftnl_table_nlmsg_build_payload(h, table);
 	nft_batch_close(b, h);
-	r = 0;
-out:
-	if (ud)
-		nftnl_udata_buf_free(ud);
-	if (table)
-		nftnl_table_free(table);
-	return r;
+	return 0;
 }
 
 int nft_shape_emit(struct nft_batch *b, enum nft_table t, uint32_t mark, const char *comment)
