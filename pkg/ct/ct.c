@@ -243,7 +243,7 @@ int ct_list(struct ct *t, const struct addr *server, ct_fn fn, void *user, struc
 		put_filter(h, server);
 	r = request(t, h, on_conn, &l);
 	if (r < 0)
-		return verr_set(reterr, -r, "listing tracked connections: %s", strerror(-r));
+		return verr_errno(reterr, -r, "listing tracked connections");
 	return 0;
 }
 
@@ -273,7 +273,7 @@ int ct_forget(struct ct *t, const struct ct_conn *c, struct verr *reterr)
 	put_orig(h, c);
 	r = request(t, h, NULL, NULL);
 	if (r < 0 && r != -ENOENT)
-		return verr_set(reterr, -r, "forgetting a tracked connection: %s", strerror(-r));
+		return verr_errno(reterr, -r, "forgetting a tracked connection");
 	return 0;
 }
 
@@ -291,7 +291,7 @@ int ct_open(struct ct **ret, struct verr *reterr)
 		int error = errno;
 
 		ct_close(t);
-		return verr_set(reterr, error, "connection tracking: %s", strerror(error));
+		return verr_errno(reterr, error, "connection tracking");
 	}
 	t->port = mnl_socket_get_portid(t->nl);
 	*ret = t;

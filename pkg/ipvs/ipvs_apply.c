@@ -24,9 +24,8 @@ static int op_failed(const struct plan_op *op, int error, struct verr *reterr)
 		hint = " (no such scheduler in this kernel?)";
 	ipvs_service_text(&op->service, service);
 	if (is_dest)
-		return verr_set(reterr, error, "%s real server %s of IPVS service %s: %s",
-				verbs[op->type], addr_text(&op->dest.addr, dest), service,
-				strerror(error));
+		return verr_errno(reterr, error, "%s real server %s of IPVS service %s",
+				  verbs[op->type], addr_text(&op->dest.addr, dest), service);
 	return verr_set(reterr, error, "%s IPVS service %s (%s): %s%s", verbs[op->type], service,
 			op->service.scheduler, strerror(error), hint);
 }

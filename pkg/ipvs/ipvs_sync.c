@@ -76,14 +76,14 @@ int ipvs_sync_socket(const char *ifname, bool to_self, struct verr *reterr)
 	int ttl = 1, loop = to_self;
 
 	if (fd < 0)
-		return verr_set(reterr, errno, "socket: %s", strerror(errno));
+		return verr_errno(reterr, errno, "socket");
 	if (ifindex == 0)
 		return verr_set(reterr, ENODEV, "no interface %s", ifname);
 	if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &out, sizeof(out)) < 0 ||
 	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl)) < 0 ||
 	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &loop, sizeof(loop)) < 0)
-		return verr_set(reterr, errno, "multicast on %s: %s", ifname, strerror(errno));
+		return verr_errno(reterr, errno, "multicast on %s", ifname);
 	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0)
-		return verr_set(reterr, errno, "multicast on %s: %s", ifname, strerror(errno));
+		return verr_errno(reterr, errno, "multicast on %s", ifname);
 	return fd_steal(&fd);
 }

@@ -83,7 +83,7 @@ int l2_challenge_socket(int family, struct verr *reterr)
 	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
 
 	if (fd < 0)
-		return verr_set(reterr, errno, "raw socket: %s", strerror(errno));
+		return verr_errno(reterr, errno, "raw socket");
 	return fd;
 }
 

@@ -23,10 +23,10 @@ int nft_socket_open(uint32_t *ret_port, struct verr *reterr)
 	int on = 1, size = 1 << 20;
 
 	if (fd < 0)
-		return verr_set(reterr, errno, "nfnetlink socket: %s", strerror(errno));
+		return verr_errno(reterr, errno, "nfnetlink socket");
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
-		return verr_set(reterr, errno, "nfnetlink socket: %s", strerror(errno));
+		return verr_errno(reterr, errno, "nfnetlink socket");
 	/* Short acknowledgements, and room for many: a failed batch reports each of its messages. */
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
@@ -201,7 +201,7 @@ int nft_batch_commit(struct nft *n, struct nft_batch *b, struct verr *reterr)
 	if (failed == 0 && !acked)
 		failed = -EIO;
 	if (failed < 0)
-		return verr_set(reterr, -failed, "nf_tables: %s", strerror(-failed));
+		return verr_errno(reterr, -failed, "nf_tables");
 	return 0;
 }
 

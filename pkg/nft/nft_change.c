@@ -138,7 +138,7 @@ int nft_dump(struct nft *n, struct plan_elem **ret, size_t *ret_n, struct verr *
 		}
 	}
 	if (r < 0)
-		return verr_set(reterr, -r, "listing table %s: %s", NFT_TABLE_NAME, strerror(-r));
+		return verr_errno(reterr, -r, "listing table %s", NFT_TABLE_NAME);
 	sort_unique(&all);
 	sort_unique(&arp_vips);
 	keep_common(&all, &arp_vips);
@@ -316,8 +316,7 @@ static int try_change(struct nft *n, const struct change *c, bool replace, struc
 			r = needed_deletions(n, c, (enum nft_table)t, &dels.of[t]);
 	}
 	if (r < 0)
-		return verr_set(reterr, -r, "looking into table %s: %s", NFT_TABLE_NAME,
-				strerror(-r));
+		return verr_errno(reterr, -r, "looking into table %s", NFT_TABLE_NAME);
 	nft_batch_begin(&b, n->send, n->seq + 1);
 	for (int t = 0; t < NFT_T_N; t++)
 		emit_table_groups(&b, NFT_MSG_DELSETELEM, (enum nft_table)t, dels.of[t].items,

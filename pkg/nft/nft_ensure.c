@@ -223,8 +223,8 @@ int nft_ensure(struct nft *n, uint32_t mark4, uint32_t mark6, bool *ret_changed,
 			r = check_table(n, t, comments[t], &is_ok[t]);
 		is_there[t] = !is_absent(r);
 		if (r < 0 && is_there[t])
-			return verr_set(reterr, -r, "looking at table %s %s: %s", table_text(t),
-					NFT_TABLE_NAME, strerror(-r));
+			return verr_errno(reterr, -r, "looking at table %s %s", table_text(t),
+					  NFT_TABLE_NAME);
 	}
 	nft_batch_begin(&b, n->send, n->seq + 1);
 	for (int i = 0; i < NFT_T_N; i++) {
@@ -235,7 +235,7 @@ int nft_ensure(struct nft *n, uint32_t mark4, uint32_t mark6, bool *ret_changed,
 			emit_delete(&b, t);
 		r = wanted && !is_ok[t] ? nft_shape_emit(&b, t, marks[t], comments[t]) : 0;
 		if (r < 0)
-			return verr_set(reterr, -r, "nf_tables: %s", strerror(-r));
+			return verr_errno(reterr, -r, "nf_tables");
 	}
 	*ret_changed = false;
 	if (b.n == 0)

@@ -124,7 +124,7 @@ static int receive(struct rtnl *r, size_t *ret_len, struct verr *reterr)
 			return verr_set(reterr, ETIMEDOUT, "rtnetlink gave no answer");
 		}
 		if (n < 0)
-			return verr_set(reterr, errno, "rtnetlink receive: %s", strerror(errno));
+			return verr_errno(reterr, errno, "rtnetlink receive");
 		if ((size_t)n > sizeof(r->buf))
 			return verr_set(reterr, EMSGSIZE, "rtnetlink answer of %zd bytes", n);
 		if (from.nl_pid != 0)
@@ -145,7 +145,7 @@ static int send_request(struct rtnl *r, struct nl_msg *msg, uint32_t *ret_seq, s
 		n = send(nl_socket_get_fd(r->sk), h, h->nlmsg_len, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return verr_set(reterr, errno, "rtnetlink request: %s", strerror(errno));
+		return verr_errno(reterr, errno, "rtnetlink request");
 	return 0;
 }
 
@@ -169,8 +169,7 @@ int rtnl_get(struct rtnl *r, struct nl_msg *msg, rtnl_msg_fn fn, void *user, str
 			if (fn) {
 				rc = fn(user, &m);
 				if (rc < 0)
-					return verr_set(reterr, -rc, "rtnetlink answer: %s",
-							strerror(-rc));
+					return verr_errno(reterr, -rc, "rtnetlink answer");
 			}
 		}
 		if (rc < 0)

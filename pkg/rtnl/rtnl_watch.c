@@ -13,14 +13,14 @@ static int open_groups(const int *groups, size_t n, struct verr *reterr)
 	int size = 1 << 20;
 
 	if (fd < 0)
-		return verr_set(reterr, errno, "rtnetlink socket: %s", strerror(errno));
+		return verr_errno(reterr, errno, "rtnetlink socket");
 	/* A storm of neighbour events must not push out a link event. Without the privilege: the default. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	for (size_t i = 0; i < n; i++)
 		sa.nl_groups |= 1u << (groups[i] - 1);
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return verr_set(reterr, errno, "rtnetlink groups: %s", strerror(errno));
+		return verr_errno(reterr, errno, "rtnetlink groups");
 	return fd_steal(&fd);
 }
 
