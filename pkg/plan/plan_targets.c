@@ -2,55 +2,12 @@
 #include "plan/plan_internal.h"
 
 #include <errno.h>
-#include <string.h>
-
-#define CMP(a, b) (((a) > (b)) - ((a) < (b)))
-
-static int cmp_text(const char *a, const char *b)
-{
-	if (!a || !b)
-		return CMP(a != NULL, b != NULL);
-	return strcmp(a, b);
-}
-
-static int cmp_headers(const struct api_health_check *a, const struct api_health_check *b)
-{
-	int c = CMP(a->n_headers, b->n_headers);
-
-	for (size_t i = 0; c == 0 && i < a->n_headers; i++) {
-		c = cmp_text(a->headers[i].name, b->headers[i].name);
-		if (c == 0)
-			c = cmp_text(a->headers[i].value, b->headers[i].value);
-	}
-	return c;
-}
-
-static int cmp_check(const struct api_health_check *a, const struct api_health_check *b)
-{
-	int c = CMP(a->port, b->port);
-
-	if (c == 0)
-		c = CMP(a->kind, b->kind);
-	if (c == 0)
-		c = cmp_text(a->path, b->path);
-	if (c == 0)
-		c = cmp_text(a->host, b->host);
-	if (c == 0)
-		c = cmp_headers(a, b);
-	if (c == 0)
-		c = CMP(a->period_ns, b->period_ns);
-	if (c == 0)
-		c = CMP(a->timeout_ns, b->timeout_ns);
-	if (c == 0)
-		c = CMP(a->failure_threshold, b->failure_threshold);
-	return c != 0 ? c : CMP(a->success_threshold, b->success_threshold);
-}
 
 int plan_target_cmp(const struct plan_target *a, const struct plan_target *b)
 {
 	int c = addr_cmp(&a->address, &b->address);
 
-	return c != 0 ? c : cmp_check(a->check, b->check);
+	return c != 0 ? c : api_check_cmp(a->check, b->check);
 }
 
 static int cmp_target(const void *a, const void *b)
