@@ -10,8 +10,6 @@
 #include "plan/plan.h"
 #include "rtnl/rtnl.h"
 
-#define MARK_TOP UINT32_C(0x76000000)
-
 struct cleanup {
 	const char *state_dir, *sysctl_dir;
 	struct addr *owned;
@@ -142,7 +140,7 @@ static int clean_services(struct cleanup *k, struct ipvs *ipvs, struct verr *ret
 		struct plan_op op = {.type = PLAN_OP_SERVICE_DEL, .service = services[i]};
 		char text[ADDR_TEXT_MAX], name[80];
 
-		if (services[i].fwmark ? (services[i].fwmark & 0xff000000) != MARK_TOP
+		if (services[i].fwmark ? !plan_is_mark(services[i].fwmark)
 				       : !owns(k, &services[i].addr))
 			continue;
 		op.service.dests = NULL;

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#define MARK_TOP UINT32_C(0x76000000)
+#define MARK_TOP_MASK UINT32_C(0xff000000)
+
 const char *plan_reason_name(enum plan_reason r)
 {
 	switch (r) {
@@ -219,5 +222,10 @@ uint32_t plan_mark(const struct addr *a)
 		low = (uint32_t)a->bytes[1] << 16 | (uint32_t)a->bytes[2] << 8 | a->bytes[3];
 	else
 		low = (uint32_t)plan_hash_mix(plan_hash_bytes(a->bytes, sizeof(a->bytes)));
-	return UINT32_C(0x76000000) | (low & UINT32_C(0xffffff));
+	return MARK_TOP | (low & ~MARK_TOP_MASK);
+}
+
+bool plan_is_mark(uint32_t fwmark)
+{
+	return (fwmark & MARK_TOP_MASK) == MARK_TOP;
 }

@@ -271,6 +271,8 @@ void plan_kernel_sort(struct plan_kernel *k);
 
 /* 0x76 in the top byte, the low 24 bits from the node's address (IPv4: its own; IPv6: a hash). */
 uint32_t plan_mark(const struct addr *node_address);
+/* By its top byte: made by vipd on this node, if perhaps for a former address of it. */
+bool plan_is_mark(uint32_t fwmark);
 
 /* What a role change moves, for one VIP: made by plan_role_want, applied by switchover. */
 struct plan_suspect { /* if `source` was active and timed out: these get weight 0 */

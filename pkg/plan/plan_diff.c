@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define MARK_TOP UINT32_C(0x76000000)
-#define MARK_TOP_MASK UINT32_C(0xff000000)
 #define FLAGS_MASK (PLAN_IPVS_PERSISTENT | PLAN_IPVS_SCHED1 | PLAN_IPVS_SCHED2)
 
 struct diff {
@@ -117,12 +115,11 @@ static int cmp_dest_ptr(const void *pa, const void *pb)
 	return plan_dest_cmp(*a, *b);
 }
 
-/* Everybody's services are in a dump. A mark with our top byte was made by vipd on this node, if
- * perhaps for a former address of it. */
+/* Everybody's services are in a dump. */
 static bool is_ours(const struct diff *d, const struct plan_service *s)
 {
 	if (s->fwmark != 0)
-		return (s->fwmark & MARK_TOP_MASK) == MARK_TOP;
+		return plan_is_mark(s->fwmark);
 	return d->n_owned > 0 && bsearch(&s->addr, d->owned, d->n_owned, sizeof(s->addr), cmp_addr);
 }
 

@@ -675,6 +675,8 @@ static void test_marks(void **state)
 	assert_int_equal(plan_mark(&a6) >> 24, 0x76);
 	assert_int_not_equal(plan_mark(&a6), plan_mark(&b6));
 	assert_int_equal(plan_mark(&a6), plan_mark(&a6));
+	assert_true(plan_is_mark(plan_mark(&a4)) && plan_is_mark(plan_mark(&b6)));
+	assert_false(plan_is_mark(0x75ffffff) || plan_is_mark(0x77000000) || plan_is_mark(0x76));
 }
 
 int main(void)
