@@ -313,20 +313,54 @@ static bool apply_ops(struct control *c, const struct plan_ops *ops, bool tell)
 	return good;
 }
 
+static int addr_order(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
+static size_t add_addrs(struct addr *to, size_t n, const struct api_vip *vip)
+{
+	memcpy(&to[n], vip->addresses, vip->n_addresses * sizeof(*to));
+	return n + vip->n_addresses;
+}
+
+/*
+ * The addresses of all objects, and of the versions that run while an edit is rejected: what the kernel holds of those
+ * is still ours to remove. Sorted, owned array; NULL: no memory.
+ */
+static struct addr *addrs_in_use(const struct control *c, size_t *ret_n)
+{
+	size_t n_vips = 0, n = 0;
+	struct addr *all;
+
+	while (c->p_vips && c->p_vips[n_vips])
+		n_vips++;
+	if (c->plan)
+		n_vips += c->plan->n_vips;
+	all = calloc(n_vips * API_ADDRESSES_MAX + 1, sizeof(*all));
+	if (!all)
+		return NULL;
+	for (size_t v = 0; c->p_vips && c->p_vips[v]; v++)
+		n = add_addrs(all, n, c->p_vips[v]);
+	for (size_t v = 0; c->plan && v < c->plan->n_vips; v++)
+		n = add_addrs(all, n, c->plan->vips[v].vip);
+	qsort(all, n, sizeof(*all), addr_order);
+	*ret_n = n;
+	return all;
+}
+
 static void shrink_owned(struct control *c)
 {
-	size_t n = 0;
+	AUTO(free_p) struct addr *used = NULL;
+	size_t n = 0, n_used = 0;
 
-	if (!c->synced || c->source_bad)
+	if (!c->synced || c->source_bad || c->n_owned == 0)
+		return;
+	used = addrs_in_use(c, &n_used);
+	if (!used)
 		return;
 	for (size_t i = 0; i < c->n_owned; i++) {
-		bool used = false;
-
-		for (size_t v = 0; !used && c->p_vips && c->p_vips[v]; v++) {
-			for (size_t a = 0; a < c->p_vips[v]->n_addresses; a++)
-				used |= addr_eq(&c->owned[i], &c->p_vips[v]->addresses[a]);
-		}
-		if (used)
+		if (bsearch(&c->owned[i], used, n_used, sizeof(*used), addr_order))
 			c->owned[n++] = c->owned[i];
 	}
 	if (n != c->n_owned) {

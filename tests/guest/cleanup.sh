@@ -30,6 +30,28 @@ lab_in node01 ipvsadm -Sn | grep -v 10.0.0.1 | sort >"$LAB/services.now"
 expect "services are the same" diff "$LAB/services" "$LAB/services.now"
 expect "and still have their counts" sh -c 'nsexec node01 ipvsadm -Ln --stats | awk "/$1:22 / { exit !(\$3 >= 8) }"' - $SSH
 
+step "an edit that is rejected"
+for a in 192.168.44.130 192.168.44.52; do
+	lab_manifest node01 edited.yaml <<-YAML
+		apiVersion: vipd.io/v1alpha1
+		kind: VirtualIP
+		metadata: {name: edited}
+		spec:
+		  addresses: [$a]
+		  vrrp: {virtualRouterID: 30}
+		  ports: [{name: ssh, port: 22, protocol: TCP}]
+	YAML
+	[ $a != 192.168.44.130 ] || wait_for 20 "the first version is active" lab_is_active node01 $a
+done
+wait_for 10 "the second is rejected" lab_json node01 '.virtualIPs[] | select(.name == "edited") |
+	.conditions | any(.type == "Accepted" and .reason == "NodeOwnAddress")'
+# longer than from one look at everything to the next
+sleep 15
+expect "the first goes on" sh -c 'nsexec node01 ipvsadm -Ln | grep -q 192.168.44.130:22'
+rm "$LAB/node01/manifests/edited.yaml"
+wait_for 10 "deleted: its services go" sh -c '! nsexec node01 ipvsadm -Ln | grep -q 192.168.44.130'
+wait_for 10 "its address too" sh -c '! ip -n node01 -o address show | grep -q 192.168.44.130'
+
 step "cleanup"
 lab_agent_stop node01
 lab_agent_stop node02

@@ -169,3 +169,25 @@ mv "$LAB"/node01/manifests/*.yaml "$LAB/aside/"
 wait_for 5 "is a problem that is named" lab_json node01 '.source.problems != []'
 mv "$LAB"/aside/*.yaml "$LAB/node01/manifests/"
 wait_for 10 "and the objects are back" lab_is_active node01 192.168.44.120
+
+step "an edit that is rejected: what runs stays ours"
+for a in 192.168.44.122 192.168.44.52; do
+	lab_manifest node01 edited.yaml <<-YAML
+		apiVersion: vipd.io/v1alpha1
+		kind: VirtualIP
+		metadata: {name: edited}
+		spec:
+		  addresses: [$a]
+		  vrrp: {virtualRouterID: 6, advertisementPeriodMilliseconds: 100}
+		  ports: [{name: ssh, port: 22, protocol: TCP}]
+	YAML
+	[ $a != 192.168.44.122 ] || wait_for 10 "the first version is active" lab_is_active node01 $a
+done
+wait_for 5 "the second is rejected" lab_json node01 '.virtualIPs[] | select(.name == "edited") |
+	.conditions | any(.type == "Accepted" and .reason == "NodeOwnAddress")'
+# longer than from one look at everything to the next
+stays 12 "the first goes on" lab_is_active node01 192.168.44.122
+lab_agent_kill node01
+expect "the state directory knows its address" jq -e '.owned | any(. == "192.168.44.122")' "$LAB/node01/state/objects.json"
+expect "cleanup" lab_in node01 "$VIPD" cleanup --state-dir "$LAB/node01/state" --run-dir "$LAB/node01/run"
+expect_not "removes it" sh -c 'ip -n node01 -o address show dev eth0 | grep -F 192.168.44.122'
