@@ -483,7 +483,12 @@ static bool facts_update(struct control *c)
 		if (neighs < 0)
 			failed(c, "neighbours", &err);
 	}
-	c->facts_dirty = links < 0 ? CONTROL_FACTS_LINKS | CONTROL_FACTS_ROUTES : 0;
+	/* what was not read is read at the next turn */
+	c->facts_dirty = 0;
+	if (links < 0)
+		c->facts_dirty |= CONTROL_FACTS_LINKS | CONTROL_FACTS_ROUTES;
+	if (neighs < 0)
+		c->facts_dirty |= CONTROL_FACTS_NEIGHS;
 	return links > 0 || neighs > 0;
 }
 
