@@ -55,6 +55,8 @@ static void arm(struct control *c)
 	c->checks_ns = loop_timer_set(c->checks, first->due_ns) < 0 ? 0 : first->due_ns;
 }
 
+static const struct probe_result not_started = {.end = PROBE_LOCAL, .detail = "out of memory"};
+
 static void on_done(void *user, const struct probe_result *result, uint64_t now_ns);
 
 static void step(struct control_target *t, const struct health_event *ev)
@@ -83,11 +85,8 @@ static void step(struct control_target *t, const struct health_event *ev)
 		probe_cancel(t->probe);
 		t->probe = NULL;
 		if (probe_start(c->probes, &t->address, check_of(t), on_done, t, &t->probe) < 0) {
-			const struct health_event lost = {.type = HEALTH_EV_RESULT,
-							  .now_ns = ev->now_ns};
-
-			t->health.probing = true;
-			step(t, &lost);
+			/* our own trouble, which says nothing of the server */
+			on_done(t, &not_started, ev->now_ns);
 			return;
 		}
 	}

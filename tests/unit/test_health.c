@@ -65,6 +65,7 @@ static const struct story stories[] = {
 	{"suspect: unhealthy at once, back by the first success", 2, 3, false, "gsg", "HUH"},
 	{"suspect: nothing but a success brings it back", 2, 1, false, "gsrig", "HUUUH"},
 	{"suspect: gone with its first time-out", 3, 1, false, "gst", "HUG"},
+	{"suspect: no attempt is no time-out", 2, 1, false, "gsiitg", "HUUUGH"},
 	{"suspect: time-outs from before do not count", 3, 1, false, "gtsrtg", "HHUUGH"},
 	{"suspect before the first result", 2, 1, false, "sg", "UH"},
 	{"suspicion does not soften an ordinary failure", 1, 2, false, "grsgg", "HUUUH"},
