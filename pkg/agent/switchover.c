@@ -152,6 +152,19 @@ static void repair(struct switchover *s, struct sw_vip *v, uint64_t now_ns, stru
 	sw_take(&s->kernel, v, NULL, now_ns, res);
 }
 
+/* What went wrong on the way is told while the VIP is known, and is no reason to keep it. */
+static void remove_vip(struct switchover *s, uint32_t id, struct sw_vip *v, uint64_t now_ns)
+{
+	struct sw_result res = {0};
+
+	if (v) {
+		sw_remove(&s->kernel, v, &res);
+		note_error(s, id, v, &res, now_ns);
+		forget(s, v);
+	}
+	note(s, SWITCHOVER_NOTE_REMOVED, id, NULL, NULL, now_ns);
+}
+
 /* Returns false for QUIT. */
 static bool command(struct switchover *s, const struct switchover_cmd *c)
 {
@@ -167,13 +180,7 @@ static bool command(struct switchover *s, const struct switchover_cmd *c)
 			first_set(s, c->vip_id, c->role, now_ns, &res);
 		break;
 	case SWITCHOVER_REMOVE:
-		if (v)
-			sw_remove(&s->kernel, v, &res);
-		note_error(s, c->vip_id, v, &res, now_ns);
-		res.error = 0;
-		if (v)
-			forget(s, v);
-		note(s, SWITCHOVER_NOTE_REMOVED, c->vip_id, NULL, NULL, now_ns);
+		remove_vip(s, c->vip_id, v, now_ns);
 		break;
 	case SWITCHOVER_REPAIR:
 		if (v)
