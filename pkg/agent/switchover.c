@@ -283,17 +283,18 @@ static void renew(struct switchover *s, struct sw_vip *v, struct sw_addrs *addrs
 	bool any = false, all = false;
 	int r = sw_look(&s->kernel, addrs, v->role, &any, &all);
 
-	if (r < 0)
+	if (r < 0) {
 		res = (struct sw_result){.error = r, .what = "listing addresses"};
-	else if (all && !sw_is_late(v, now_ns))
+		v->due_ns = now_ns + SW_RETRY_NS;
+	} else if (all && !sw_is_late(v, now_ns)) {
 		sw_renew(&s->kernel, v, now_ns, &res);
-	if (v->due_ns <= now_ns)
+	} else {
 		v->due_ns = now_ns + v->role->valid_lft_s * NS_PER_S / 3;
-	note_error(s, v->id, v, &res, now_ns);
-	if (r == 0 && (!all || sw_is_late(v, now_ns)) && !v->lost) {
+		if (!v->lost)
+			note(s, SWITCHOVER_NOTE_LOST, v->id, v, NULL, now_ns);
 		v->lost = true;
-		note(s, SWITCHOVER_NOTE_LOST, v->id, v, NULL, now_ns);
 	}
+	note_error(s, v->id, v, &res, now_ns);
 }
 
 /* Renewals that are not due for long go along, so that in time all VIPs are renewed together. */

@@ -7,6 +7,9 @@
 #include "nft/nft.h"
 #include "rtnl/rtnl.h"
 
+/* After a renewal that failed. Several of these fit into what is left of the shortest lifetime. */
+#define SW_RETRY_NS (500 * NS_PER_MS)
+
 enum sw_state {
 	SW_ADOPTED, /* an earlier agent's addresses: hands off until the first order */
 	SW_STANDBY,
@@ -17,7 +20,7 @@ struct sw_vip {
 	uint32_t id;
 	enum sw_state state;
 	struct plan_role *role; /* owned */
-	uint64_t renewed_ns; /* ACTIVE: when the addresses were last added or renewed */
+	uint64_t renewed_ns; /* ACTIVE: when all addresses were last added or renewed */
 	uint64_t due_ns; /* ACTIVE: next renewal; ADOPTED: when the addresses have expired */
 	bool lost; /* ACTIVE: LOST has been told */
 };
@@ -53,7 +56,7 @@ void sw_addrs_done(struct sw_addrs *a);
 /* Whether any, or all, of the VIP's addresses are on its interface. Lists it into `cache` if it is another. */
 int sw_look(struct sw_kernel *k, struct sw_addrs *cache, const struct plan_role *role,
 	    bool *ret_any, bool *ret_all);
-/* Puts the addresses' lifetime back to its full length. */
+/* Puts the addresses' lifetime back to its full length. If that fails it is due again after SW_RETRY_NS. */
 void sw_renew(struct sw_kernel *k, struct sw_vip *v, uint64_t now_ns, struct sw_result *res);
 bool sw_is_late(const struct sw_vip *v, uint64_t now_ns);
 /* Removes role elements that belong to none of the n VIPs. */

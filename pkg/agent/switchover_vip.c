@@ -42,11 +42,19 @@ static uint64_t lifetime_ns(const struct plan_role *r)
 static void add_addrs(struct sw_kernel *k, struct sw_vip *v, uint64_t now_ns, struct sw_result *res)
 {
 	const struct plan_role *r = v->role;
+	bool good = true;
 
-	for (size_t i = 0; i < r->n_addrs; i++)
-		keep_first(res,
-			   rtnl_addr_set(k->rtnl, r->ifindex, &r->addrs[i], r->valid_lft_s, NULL),
-			   "adding the address");
+	for (size_t i = 0; i < r->n_addrs; i++) {
+		int rc = rtnl_addr_set(k->rtnl, r->ifindex, &r->addrs[i], r->valid_lft_s, NULL);
+
+		keep_first(res, rc, "adding the address");
+		good &= rc >= 0;
+	}
+	if (!good) {
+		/* they may still have what is left of their lifetime */
+		v->due_ns = now_ns + SW_RETRY_NS;
+		return;
+	}
 	v->renewed_ns = now_ns;
 	v->due_ns = now_ns + lifetime_ns(r) / 3;
 	v->lost = false;
@@ -104,6 +112,7 @@ void sw_release(struct sw_kernel *k, struct sw_vip *v, struct sw_result *res)
 	change(k, r->redirect, r->n_redirect, r->answer, r->n_answer, "filling the redirect set",
 	       res);
 	del_addrs(k, r, res);
+	v->lost = false;
 	v->state = SW_STANDBY;
 }
 

@@ -356,6 +356,36 @@ static void renewal_keeps_the_address_and_tells_its_loss(void **state)
 	assert_counts(e, 0, 1, 1, 0);
 }
 
+/* Of all threads of this process: without it the kernel refuses changes, but lists what there is. */
+static void be_root(bool root)
+{
+	assert_int_equal(seteuid(root ? 0 : 65534), 0);
+}
+
+static void a_failed_renewal_is_tried_again_soon(void **state)
+{
+	struct env *e = *state;
+	struct switchover_note first, second, n;
+
+	if (seteuid(65534) < 0 || seteuid(0) < 0)
+		skip();
+	tell(e, SWITCHOVER_SET, 1, role_of(e->d0, 1, 9));
+	assert_int_equal(order(e, SWITCHOVER_TAKE, 1), 0);
+	n = next_note(e, SWITCHOVER_NOTE_DONE);
+	be_root(false);
+	first = next_note(e, SWITCHOVER_NOTE_ERROR);
+	second = next_note(e, SWITCHOVER_NOTE_ERROR);
+	be_root(true);
+	assert_int_equal(first.error, -EPERM);
+	assert_in_range(first.at_ns - n.at_ns, 2 * NS_PER_S, 6 * NS_PER_S); /* a third of 9 s */
+	assert_in_range(second.at_ns - first.at_ns, NS_PER_MS, 2 * NS_PER_S);
+	while (mono_now_ns() < n.at_ns + 10 * NS_PER_S) /* longer than the lifetime */
+		(void)usleep(100000);
+	assert_counts(e, 0, 1, 1, 0);
+	while (ring_pop(e->rings.notes, &n))
+		assert_int_equal(n.type, SWITCHOVER_NOTE_ERROR); /* never lost */
+}
+
 /* The part of the frozen process. Its status: 0, or the line that failed. */
 static int freezes(struct env *e, int ready)
 {
@@ -471,6 +501,7 @@ int main(void)
 		T(addresses_of_an_earlier_agent_wait_for_the_order),
 		T(addresses_of_an_earlier_agent_expire),
 		T(renewal_keeps_the_address_and_tells_its_loss),
+		T(a_failed_renewal_is_tried_again_soon),
 		T(a_freeze_loses_the_address),
 		T(leftovers_are_swept),
 		T(it_says_that_it_turns),
