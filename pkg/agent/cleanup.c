@@ -81,7 +81,8 @@ static int clean_links(struct cleanup *k, struct rtnl *rtnl, struct verr *reterr
 			if (!ia->finite || !owns(k, &ia->addr))
 				continue;
 			r = rtnl_addr_del(rtnl, links[i].ifindex, &ia->addr, reterr);
-			removed(k, "address", addr_text(&ia->addr, text));
+			if (r == 0)
+				removed(k, "address", addr_text(&ia->addr, text));
 		}
 		if (r == 0 && f) {
 			const struct plan_linkconf conf = {
@@ -93,7 +94,8 @@ static int clean_links(struct cleanup *k, struct rtnl *rtnl, struct verr *reterr
 			};
 
 			r = rtnl_linkconf_set(rtnl, &conf, reterr);
-			removed(k, "ARP settings", links[i].name);
+			if (r == 0)
+				removed(k, "ARP settings", links[i].name);
 		}
 	}
 	rtnl_links_free(links, n);
@@ -109,7 +111,8 @@ static int clean_routes(struct cleanup *k, struct rtnl *rtnl, struct verr *reter
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		r = rtnl_route_del(rtnl, &routes[i], reterr);
-		removed(k, "local route", addr_text(&routes[i].addr, text));
+		if (r == 0)
+			removed(k, "local route", addr_text(&routes[i].addr, text));
 	}
 	return r;
 }
@@ -151,7 +154,8 @@ static int clean_services(struct cleanup *k, struct ipvs *ipvs, struct verr *ret
 		else
 			snprintf(name, sizeof(name), "%s port %u",
 				 addr_text(&services[i].addr, text), services[i].port);
-		removed(k, "IPVS service", name);
+		if (r == 0)
+			removed(k, "IPVS service", name);
 	}
 	ipvs_dump_free(services, n);
 	return r;
@@ -166,17 +170,20 @@ static int clean_daemons(struct cleanup *k, struct ipvs *ipvs, struct verr *rete
 
 	if (r == 0 && id > 0 && master.sync_id == id) {
 		r = ipvs_sync_stop(ipvs, true, master.sync_id, reterr);
-		removed(k, "IPVS synchronisation", "master");
+		if (r == 0)
+			removed(k, "IPVS synchronisation", "master");
 	}
 	if (r == 0 && id > 0 && backup.sync_id == id) {
 		r = ipvs_sync_stop(ipvs, false, backup.sync_id, reterr);
-		removed(k, "IPVS synchronisation", "backup");
+		if (r == 0)
+			removed(k, "IPVS synchronisation", "backup");
 	}
 	if (r == 0 && tcp_s > 0) {
 		const struct ipvs_timeouts t = {.tcp_s = (uint32_t)tcp_s};
 
 		r = ipvs_timeouts_set(ipvs, &t, reterr);
-		removed(k, "IPVS time-out", "tcp");
+		if (r == 0)
+			removed(k, "IPVS time-out", "tcp");
 	}
 	return r;
 }
@@ -199,12 +206,13 @@ static int clean_ipvs(struct cleanup *k, struct verr *reterr)
 	AUTO(ipvs_close_p) struct ipvs *ipvs = NULL;
 	int r = ipvs_open(&ipvs, reterr);
 
-	if (r < 0) { /* no IPVS, nothing of ours in it */
+	if (r == -ENOTSUP) { /* no IPVS, nothing of ours in it */
 		if (reterr)
 			*reterr = (struct verr){0};
 		return 0;
 	}
-	r = clean_services(k, ipvs, reterr);
+	if (r == 0)
+		r = clean_services(k, ipvs, reterr);
 	if (r == 0)
 		r = clean_daemons(k, ipvs, reterr);
 	if (r == 0)
@@ -224,16 +232,20 @@ static void clean_state(struct cleanup *k)
 	}
 }
 
-static int check_lock(const char *run_dir, struct verr *reterr)
+/* No agent may start in the middle. Without the directory none has run here since the machine started. */
+static int take_lock(const char *run_dir, int *ret_fd, struct verr *reterr)
 {
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/lock", run_dir);
-	AUTO(fd_close_p) int fd = open(path, O_RDWR | O_CLOEXEC);
+	AUTO(fd_close_p) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
+	if (fd < 0 && errno != ENOENT)
+		return verr_set(reterr, errno, "%s: %s", path, strerror(errno));
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return verr_set(reterr, EBUSY, "an agent is running (%s is locked): stop it first",
 				path);
+	*ret_fd = fd_steal(&fd);
 	return 0;
 }
 
@@ -242,7 +254,8 @@ int agent_cleanup(const char *state_dir, const char *run_dir, const char *ipvs_s
 {
 	struct cleanup k = {.state_dir = state_dir, .sysctl_dir = ipvs_sysctl_dir};
 	AUTO(rtnl_close_p) struct rtnl *rtnl = NULL;
-	int r = check_lock(run_dir, reterr);
+	AUTO(fd_close_p) int lock_fd = -1;
+	int r = take_lock(run_dir, &lock_fd, reterr);
 
 	if (r == 0)
 		r = read_state(&k, reterr);

@@ -43,6 +43,7 @@ lab_nodes_yaml node01 | lab_manifest node01 nodes.yaml
 lab_agent_start node01
 wait_for 5 "the first runs" lab_status node01
 gives 1 . run --manifests "$LAB/node01/manifests" --state-dir "$LAB/node01/state" --run-dir "$LAB/node01/run" --health-address ''
+gives 1 "an agent is running" cleanup --state-dir "$LAB/node01/state" --run-dir "$LAB/node01/run"
 expect "and the first goes on" lab_status node01
 expect "its socket is private" [ "$(stat -c %a "$LAB/node01/run/agent.sock")" = 600 ]
 expect "SIGTERM: exit status 0" lab_agent_stop node01

@@ -57,6 +57,11 @@ expect "and serves" answers client 192.168.44.120 22 8 node01
 step "cleanup"
 for n in node01 node02; do
 	expect "$n ends" lab_agent_stop $n
+	if unshare --user true 2>/dev/null; then
+		lab_in $n unshare --user "$VIPD" cleanup --state-dir "$LAB/$n/state" --run-dir "$LAB/$n/run" >"$LAB/refused" 2>&1
+		expect "without the privilege: exit status 1" [ $? = 1 ]
+		expect_not "and nothing is said to be removed" grep Removed "$LAB/refused"
+	fi
 	expect "cleanup" lab_in $n "$VIPD" cleanup --state-dir "$LAB/$n/state" --run-dir "$LAB/$n/run"
 	expect "no table is left" sh -c "! nsexec $n nft list tables | grep -q vipd"
 	expect "no route is left" sh -c "! ip -n $n route show table local | grep -q 192.168.44.120"
