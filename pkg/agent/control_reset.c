@@ -67,8 +67,46 @@ static void on_tracked(void *user, const struct ct_conn *conn)
 	f->items[f->n++] = *conn;
 }
 
-/* What is forgotten is translated anew, a flow to a live server; a TCP connection that is challenged meets this
- * node's own TCP, as those of outside do. */
+/* So many listings that the kernel filters (of IPv4) cost less than one of all that it tracks. */
+#define FILTERED_MAX 8
+
+/* How many servers of a family have failed; the first ones go to `ret`. Targets are in order. */
+static size_t failed_servers(const struct control *c, int family, const struct addr *ret[])
+{
+	const struct addr *last = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_targets; i++) {
+		const struct control_target *t = c->targets[i];
+
+		if (t->address.family != family || t->health.verdict != HEALTH_UNHEALTHY ||
+		    (last && addr_eq(last, &t->address)))
+			continue;
+		last = &t->address;
+		if (n < FILTERED_MAX)
+			ret[n] = last;
+		n++;
+	}
+	return n;
+}
+
+static void list_tracked(const struct control *c, struct ct *ct, int family, struct found *f)
+{
+	const struct addr *servers[FILTERED_MAX];
+	size_t n = failed_servers(c, family, servers);
+
+	if (n > (family == AF_INET ? FILTERED_MAX : 1)) {
+		(void)ct_list_family(ct, family, on_tracked, f, NULL);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		(void)ct_list(ct, servers[i], on_tracked, f, NULL);
+}
+
+/*
+ * What is forgotten is translated anew, a flow to a live server; a TCP connection that is
+ * challenged meets this node's own TCP, as those of outside do.
+ */
 static void on_pass(const void *user, struct reset *r)
 {
 	const struct control *c = user;
@@ -77,16 +115,8 @@ static void on_pass(const void *user, struct reset *r)
 
 	if (ct_open(&ct, NULL) < 0)
 		return;
-	/* sorted by address: each failed server once, in most cases */
-	for (size_t i = 0; i < c->n_targets; i++) {
-		const struct control_target *t = c->targets[i];
-		const struct control_target *before = i ? c->targets[i - 1] : NULL;
-
-		if (t->health.verdict == HEALTH_UNHEALTHY &&
-		    !(before && before->health.verdict == HEALTH_UNHEALTHY &&
-		      addr_eq(&before->address, &t->address)))
-			(void)ct_list(ct, &t->address, on_tracked, &f, NULL);
-	}
+	list_tracked(c, ct, AF_INET, &f);
+	list_tracked(c, ct, AF_INET6, &f);
 	for (size_t i = 0; i < f.n; i++) {
 		const struct ct_conn *conn = &f.items[i];
 		const struct l2_challenge client = {.from = conn->vip,
@@ -110,9 +140,10 @@ static void on_done(const void *user, uint64_t n_conns)
 }
 
 /*
- * A destination that is taken out for a moment makes IPVS drop its connections, where expire_nodest_conn is on:
- * that is best for flows, which any real server can go on with, and the way for all where there is no
- * synchronisation. The next turn puts it back (with weight 1, then 0, so that mh keeps its table).
+ * A destination that is taken out for a moment makes IPVS drop its connections, where
+ * expire_nodest_conn is on: that is best for flows, which any real server can go on with, and the
+ * way for all where there is no synchronisation. The next turn puts it back (with weight 1, then
+ * 0, so that mh keeps its table).
  */
 static void take_out(struct control *c, const struct addr *server,
 		     const struct api_health_check *check, bool udp_only, uint64_t now_ns)

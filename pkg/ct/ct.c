@@ -247,6 +247,28 @@ int ct_list(struct ct *t, const struct addr *server, ct_fn fn, void *user, struc
 	return 0;
 }
 
+static int on_any(const struct nlmsghdr *h, void *user)
+{
+	const struct listing *l = user;
+	struct ct_conn c;
+
+	if (ct_conn_parse(mnl_nlmsg_get_payload(h), mnl_nlmsg_get_payload_len(h), &c) == 0)
+		l->fn(l->user, &c);
+	return MNL_CB_OK;
+}
+
+int ct_list_family(struct ct *t, int family, ct_fn fn, void *user, struct verr *reterr)
+{
+	struct listing l = {.fn = fn, .user = user};
+	uint8_t buf[REQUEST_MAX] __attribute__((aligned(8)));
+	struct nlmsghdr *h = open_request(t, buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, (uint8_t)family);
+	int r = request(t, h, on_any, &l);
+
+	if (r < 0)
+		return verr_set(reterr, -r, "listing tracked connections: %s", strerror(-r));
+	return 0;
+}
+
 static void put_orig(struct nlmsghdr *h, const struct ct_conn *c)
 {
 	struct nlattr *tuple = mnl_attr_nest_start(h, CTA_TUPLE_ORIG);

@@ -25,6 +25,8 @@ void ct_close(struct ct *t);
  * use t. 0 or -errno. */
 typedef void (*ct_fn)(void *user, const struct ct_conn *c);
 int ct_list(struct ct *t, const struct addr *server, ct_fn fn, void *user, struct verr *reterr);
+/* The same of all that are of a family, whatever their server: one listing, not filtered in the kernel. */
+int ct_list_family(struct ct *t, int family, ct_fn fn, void *user, struct verr *reterr);
 /* Its next packet is a new connection's. 0, also if it is gone already; -errno. */
 int ct_forget(struct ct *t, const struct ct_conn *c, struct verr *reterr);
 

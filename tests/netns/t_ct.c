@@ -94,6 +94,16 @@ static struct found list(struct ct *t, const char *server)
 	return f;
 }
 
+static unsigned int list_family(struct ct *t, int family)
+{
+	struct found f = {0};
+	struct verr err = {0};
+
+	if (ct_list_family(t, family, on_conn, &f, &err) < 0)
+		fail_msg("%s", err.msg);
+	return f.n;
+}
+
 static void listed_and_forgotten(void **state)
 {
 	int fds[] = {listen_on(80),
@@ -108,6 +118,9 @@ static void listed_and_forgotten(void **state)
 
 	(void)state;
 	assert_int_equal(ct_open(&t, NULL), 0);
+	/* whoever answers, but none that is not translated */
+	assert_int_equal(list_family(t, AF_INET), 2);
+	assert_int_equal(list_family(t, AF_INET6), 1);
 	for (size_t i = 0; i < ARRAY_LEN(servers); i++) {
 		struct addr vip = ip(vips[i]);
 		struct found f = list(t, servers[i]);
