@@ -206,7 +206,7 @@ static int apply_link(struct control *c, const struct plan_op *op, struct verr *
 
 		if (l->ifindex != op->link.ifindex)
 			continue;
-		(void)control_links_remember(c, l);
+		control_links_remember(c, l);
 		l->arp_ignore = op->link.arp_ignore;
 		l->arp_announce = op->link.arp_announce;
 	}

@@ -87,7 +87,7 @@ static json_t *section(json_t *root, const char *name)
 	return s;
 }
 
-int control_links_remember(struct control *c, const struct plan_link *link)
+void control_links_remember(struct control *c, const struct plan_link *link)
 {
 	json_t *root = former_load(c), *links = section(root, "links");
 
@@ -98,7 +98,6 @@ int control_links_remember(struct control *c, const struct plan_link *link)
 		former_save(c, root);
 	}
 	json_decref(root);
-	return 0;
 }
 
 static void remember_text(struct control *c, const char *name, const char *value)
@@ -163,7 +162,6 @@ void control_settings_open(struct control *c)
 		return;
 	if (ipvs_timeouts_get(c->ipvs, &c->former_timeouts, NULL) == 0)
 		remember_timeouts(c);
-	/* a longer time-out of somebody else is never lowered: plan sees a wish of 0 then */
 	c->settings_writable = ipvs_sysctl_writable(c->conf->ipvs_sysctl_dir);
 }
 
