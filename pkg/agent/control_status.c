@@ -397,7 +397,6 @@ static json_t *resend_json(const struct control *c, uint64_t now_ns)
 	const struct resend_counters *n = resend_counters(c->resend);
 	json_t *o = json_object();
 
-	(void)now_ns;
 	set_bool(o, "running", true);
 	set_uint(o, "passes", n->passes);
 	set_uint(o, "connections", n->last_pass_sent);
@@ -405,8 +404,10 @@ static json_t *resend_json(const struct control *c, uint64_t now_ns)
 	set_uint(o, "errors", n->errors);
 	if (*resend_problem(c->resend))
 		set_text(o, "problem", resend_problem(c->resend));
-	if (n->passes)
+	if (n->passes) {
 		set_uint(o, "lastPassMilliseconds", n->last_pass_ns / NS_PER_MS);
+		set_uint(o, "lastPassAgoSeconds", (now_ns - n->last_pass_end_ns) / NS_PER_S);
+	}
 	return o;
 }
 

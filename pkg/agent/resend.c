@@ -73,6 +73,7 @@ static void note_pass(struct resend *r, uint64_t now_ns)
 {
 	r->counters.passes++;
 	r->counters.last_pass_ns = now_ns - r->began_ns;
+	r->counters.last_pass_end_ns = now_ns;
 	r->counters.last_pass_cpu_ns = r->cpu_ns;
 	r->counters.last_pass_seen = r->seen;
 	r->counters.last_pass_sent = r->sweep.n_conns - r->sent_before;

@@ -43,6 +43,7 @@ struct resend_counters {
 	uint64_t messages;
 	uint64_t errors; /* the table not readable, a line not understood, a message not sent */
 	uint64_t last_pass_ns; /* duration of the last complete pass, pauses included */
+	uint64_t last_pass_end_ns; /* when it was over; 0: there was none */
 	uint64_t last_pass_cpu_ns; /* processor time of it */
 	uint64_t last_pass_seen, last_pass_sent;
 };
