@@ -97,9 +97,10 @@ static void conflicted(struct http_metrics *m, const struct control_vip *v,
 
 static void lateness(struct http_metrics *m, const struct control *c)
 {
-	static const double bounds[] = {0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1};
+	double bounds[ELECTION_LATENESS_BOUNDS];
 
-	static_assert(ARRAY_LEN(bounds) + 1 == ARRAY_LEN(c->late.n), "and one above all bounds");
+	for (size_t i = 0; i < ARRAY_LEN(bounds); i++)
+		bounds[i] = seconds(election_lateness_bounds[i].ns);
 	http_metrics_family(m, "vipd_vrrp_advert_lateness_seconds", HTTP_HISTOGRAM,
 			    "How late adverts of this node left.");
 	http_metrics_histogram(m, bounds, c->late.n, ARRAY_LEN(bounds), seconds(c->late.sum_ns));

@@ -126,8 +126,6 @@ static json_t *kernel_json(const struct control *c)
 
 static json_t *adverts_json(const struct control_vip *v)
 {
-	static const char *const buckets[] = {"100us", "300us", "1ms",   "3ms",
-					      "10ms",  "30ms",  "100ms", "more"};
 	const struct election_counters *n = &v->counters;
 	json_t *o = json_object(), *rejected = json_object(), *late = json_object();
 
@@ -141,8 +139,9 @@ static json_t *adverts_json(const struct control_vip *v)
 	set_uint(o, "addressMismatch", n->addr_mismatch);
 	set_uint(o, "becameActive", n->became_active);
 	set_uint(o, "becameBackup", n->became_backup);
-	for (size_t i = 0; i < ARRAY_LEN(buckets); i++)
-		set_uint(late, buckets[i], n->late.n[i]);
+	for (size_t i = 0; i < ELECTION_LATENESS_BOUNDS; i++)
+		set_uint(late, election_lateness_bounds[i].name, n->late.n[i]);
+	set_uint(late, "more", n->late.n[ELECTION_LATENESS_BOUNDS]);
 	json_object_set_new(o, "lateness", late);
 	return o;
 }

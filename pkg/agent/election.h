@@ -60,11 +60,17 @@ struct election_cmd {
 		*conf; /* SET: passes to election, which passes it back by ELECTION_FREE */
 };
 
-/* Of our adverts against their deadline: buckets of 0.1, 0.3, 1, 3, 10, 30, 100 ms, more; and the sum. */
+/* Of our adverts against their deadline: a count for each bound, itself included, one for more; and the sum. */
+#define ELECTION_LATENESS_BOUNDS 7
 struct election_lateness {
-	uint64_t n[8];
+	uint64_t n[ELECTION_LATENESS_BOUNDS + 1];
 	uint64_t sum_ns;
 };
+struct election_lateness_bound {
+	uint64_t ns;
+	const char *name;
+};
+extern const struct election_lateness_bound election_lateness_bounds[ELECTION_LATENESS_BOUNDS];
 
 /* Counters of one instance; a copy comes with every ELECTION_COUNTERS record (once a second while changing). */
 struct election_counters {

@@ -68,14 +68,17 @@ static void send_adverts(struct election *e, struct inst *i, uint8_t priority, u
 	}
 }
 
+const struct election_lateness_bound election_lateness_bounds[ELECTION_LATENESS_BOUNDS] = {
+	{100 * NS_PER_US, "100us"}, {300 * NS_PER_US, "300us"}, {NS_PER_MS, "1ms"},
+	{3 * NS_PER_MS, "3ms"},     {10 * NS_PER_MS, "10ms"},   {30 * NS_PER_MS, "30ms"},
+	{100 * NS_PER_MS, "100ms"},
+};
+
 static void count_lateness(struct inst *i, uint64_t late_ns)
 {
-	static const uint64_t limits_ns[] = {100 * NS_PER_US, 300 * NS_PER_US, NS_PER_MS,
-					     3 * NS_PER_MS,   10 * NS_PER_MS,  30 * NS_PER_MS,
-					     100 * NS_PER_MS};
 	size_t k = 0;
 
-	while (k < ARRAY_LEN(limits_ns) && late_ns > limits_ns[k])
+	while (k < ELECTION_LATENESS_BOUNDS && late_ns > election_lateness_bounds[k].ns)
 		k++;
 	i->counters.late.n[k]++;
 	i->counters.late.sum_ns += late_ns;
