@@ -36,6 +36,8 @@ static void print_kernel(void)
 	struct verr err = {0};
 	AUTO(ipvs_close_p) struct ipvs *ipvs = NULL;
 	AUTO(nft_close_p) struct nft *nft = NULL;
+	AUTO(free_p) struct plan_elem *elems = NULL;
+	size_t n_elems;
 	struct ipvs_info info;
 
 	printf("kernel     %s %s\n", uname(&uts) == 0 ? uts.sysname : "?", uts.release);
@@ -45,7 +47,8 @@ static void print_kernel(void)
 	else
 		printf("  ipvs     no (%s)\n", err.msg);
 	err = (struct verr){0};
-	if (nft_open(&nft, &err) == 0 && nft_monitor_open(nft, &err) == 0)
+	/* the socket is nfnetlink's, which may be there without nf_tables */
+	if (nft_open(&nft, &err) == 0 && nft_dump(nft, &elems, &n_elems, &err) == 0)
 		printf("  nftables yes\n");
 	else
 		printf("  nftables no (%s)\n", err.msg);

@@ -23,6 +23,7 @@ done
 gives 2 nonsense nonsense
 gives 2 . ""
 gives 0 '[0-9]\.[0-9]' version
+gives 0 'nftables yes' version
 gives 2 ipvs-sync-id run --ipvs-sync-id 256
 gives 2 ipvs-sync-id run --ipvs-sync-id x
 gives 2 ipvs-tcp-timeout run --ipvs-tcp-timeout -1
