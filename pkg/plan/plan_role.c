@@ -106,13 +106,13 @@ static const struct plan_member *member_at(const struct plan_vip *pv, const stru
 static int find_link_locals(const struct plan_vip *pv, const struct plan_facts *f,
 			    struct sources *ret)
 {
-	AUTO(free_p) const struct plan_neigh **known = calloc(pv->n_members + 1, sizeof(*known));
+	AUTO(free_p) const struct plan_neigh **known = calloc(f->n_neighs + 1, sizeof(*known));
 	size_t n_known = 0;
 	int r = 0;
 
 	if (!known)
 		return -ENOMEM;
-	for (size_t i = 0; i < f->n_neighs && n_known < pv->n_members; i++) {
+	for (size_t i = 0; i < f->n_neighs; i++) {
 		if (f->neighs[i].ifindex == pv->ifindex && member_at(pv, &f->neighs[i].addr))
 			known[n_known++] = &f->neighs[i];
 	}

@@ -142,6 +142,20 @@ static void test_ipv6(void **state)
 	assert_int_equal(s.r.n_suspects, 3);
 	assert_suspect(&s, 2, "fe80::abcd", "fd00:44::52");
 
+	/* one that has had several cards leaves room for the others */
+	for (size_t i = 0; i < w->facts.n_neighs; i++) {
+		struct addr a = ip6_of(3);
+
+		if (!addr_eq(&w->neighs[i].addr, &a))
+			continue;
+		w->neighs[i].addr = ip6_of(2);
+		w->neighs[i].mac = mac_of(21);
+	}
+	world_add_neigh(w, IFINDEX_ETH0, ip6_of(2), mac_of(22));
+	world_add_neigh(w, IFINDEX_ETH0, ip6_of(3), mac_of(3));
+	make(&s, "web6");
+	assert_int_equal(s.r.n_suspects, 3);
+
 	/* not resolved: nobody to suspect */
 	w->facts.n_neighs = 0;
 	make(&s, "web6");
