@@ -226,7 +226,8 @@ struct control {
 	/* facts */
 	struct plan_link *links;
 	size_t n_links;
-	struct plan_neigh *neighs; /* only added to while their owner takes part */
+	/* only added to while their owner takes part; by address, and of one address as they were learned */
+	struct plan_neigh *neighs;
 	size_t n_neighs;
 	unsigned int default4, default6;
 

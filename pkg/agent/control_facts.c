@@ -87,81 +87,153 @@ int control_facts_settings(struct control *c, struct verr *reterr)
 	return changed;
 }
 
+/* ---- neighbours: sorted by address; of one address, what was learned last is last ---- */
+
+/* Behind the last one of this address. */
+static size_t neigh_end(const struct control *c, const struct addr *a)
+{
+	size_t lo = 0, hi = c->n_neighs;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (addr_cmp(&c->neighs[mid].addr, a) <= 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 static bool neigh_known(const struct control *c, const struct plan_neigh *n)
 {
-	for (size_t i = 0; i < c->n_neighs; i++) {
-		const struct plan_neigh *k = &c->neighs[i];
+	for (size_t i = neigh_end(c, &n->addr); i > 0; i--) {
+		const struct plan_neigh *k = &c->neighs[i - 1];
 
-		if (k->ifindex == n->ifindex && addr_eq(&k->addr, &n->addr) &&
-		    mac_eq(&k->mac, &n->mac))
+		if (!addr_eq(&k->addr, &n->addr))
+			break;
+		if (k->ifindex == n->ifindex && mac_eq(&k->mac, &n->mac))
 			return true;
 	}
 	return false;
 }
 
-static bool is_node_address(const struct control *c, const struct addr *a)
+/* There is room. */
+static void neigh_add(struct control *c, const struct plan_neigh *n)
+{
+	size_t at = neigh_end(c, &n->addr);
+
+	memmove(&c->neighs[at + 1], &c->neighs[at], (c->n_neighs - at) * sizeof(*c->neighs));
+	c->neighs[at] = *n;
+	c->n_neighs++;
+}
+
+struct addrs {
+	struct addr *items; /* owned */
+	size_t n, n_sorted, max;
+};
+
+static void addrs_done(struct addrs *s)
+{
+	free(s->items);
+}
+
+static int addr_order(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
+static void addrs_sort(struct addrs *s)
+{
+	if (s->n)
+		qsort(s->items, s->n, sizeof(*s->items), addr_order);
+	s->n_sorted = s->n;
+}
+
+/* Among those that were there at the last addrs_sort. */
+static bool addrs_have(const struct addrs *s, const struct addr *a)
+{
+	return s->n_sorted &&
+	       bsearch(a, s->items, s->n_sorted, sizeof(*s->items), addr_order) != NULL;
+}
+
+static int addrs_add(struct addrs *s, const struct addr *a)
+{
+	if (s->n == s->max) {
+		size_t max = s->max ? 2 * s->max : 64;
+		struct addr *items = reallocarray(s->items, max, sizeof(*items));
+
+		if (!items)
+			return -ENOMEM;
+		s->items = items;
+		s->max = max;
+	}
+	s->items[s->n++] = *a;
+	return 0;
+}
+
+static int node_addresses(const struct control *c, struct addrs *ret)
 {
 	struct control_object *o, *next;
+	int r = 0;
 
 	HASH_ITER(hh, c->objects, o, next)
 	{
-		if (!o->node)
-			continue;
-		for (size_t i = 0; i < o->node->n_internal_ips; i++) {
-			if (addr_eq(&o->node->internal_ips[i], a))
-				return true;
-		}
+		for (size_t i = 0; o->node && r == 0 && i < o->node->n_internal_ips; i++)
+			r = addrs_add(ret, &o->node->internal_ips[i]);
 	}
+	addrs_sort(ret);
 	/* members that have no InternalIP on the segment are in the plan with another address */
 	for (size_t i = 0; c->plan && i < c->plan->n_vips; i++) {
 		const struct plan_vip *v = &c->plan->vips[i];
 
-		for (size_t m = 0; m < v->n_members; m++) {
-			if (addr_eq(&v->members[m].address, a))
-				return true;
+		for (size_t m = 0; r == 0 && m < v->n_members; m++) {
+			if (!addrs_have(ret, &v->members[m].address))
+				r = addrs_add(ret, &v->members[m].address);
 		}
 	}
-	return false;
+	addrs_sort(ret);
+	return r;
 }
 
-/* Only nodes' addresses and link-local ones are of interest; what is known of a node stays until the
- * node leaves, so that a frame of a peer is recognised although its entry has aged. */
+/* Only nodes' addresses and link-local ones are of interest. */
+static bool neigh_matters(const struct addrs *nodes, const struct plan_neigh *n)
+{
+	return addr_is_link_local(&n->addr) || addrs_have(nodes, &n->addr);
+}
+
+/* What is known of a node stays until the node leaves, so that a frame of a peer is recognised although its
+ * entry has aged. */
 int control_facts_neighs(struct control *c, struct verr *reterr)
 {
-	struct plan_neigh *found = NULL;
+	AUTO(addrs_done) struct addrs nodes = {0};
+	AUTO(free_p) struct plan_neigh *found = NULL;
+	struct plan_neigh *room;
 	size_t n = 0, kept = 0, before = c->n_neighs;
+	bool changed;
 	int r = rtnl_neighs(c->rtnl, &found, &n, reterr);
 
 	if (r < 0)
 		return r;
+	room = reallocarray(c->neighs, c->n_neighs + n + 1, sizeof(*room));
+	if (room)
+		c->neighs = room;
+	if (!room || node_addresses(c, &nodes) < 0)
+		return verr_set(reterr, ENOMEM, "neighbours");
 	for (size_t i = 0; i < c->n_neighs; i++) {
-		const struct plan_neigh *k = &c->neighs[i];
-
-		if (addr_is_link_local(&k->addr) || is_node_address(c, &k->addr))
-			c->neighs[kept++] = *k;
+		if (neigh_matters(&nodes, &c->neighs[i]))
+			c->neighs[kept++] = c->neighs[i];
 	}
-	bool changed = kept != before;
-
 	c->n_neighs = kept;
+	changed = kept != before;
 	for (size_t i = 0; i < n; i++) {
-		if (mac_is_zero(&found[i].mac) || neigh_known(c, &found[i]))
+		if (mac_is_zero(&found[i].mac) || !neigh_matters(&nodes, &found[i]) ||
+		    neigh_known(c, &found[i]))
 			continue;
-		if (!addr_is_link_local(&found[i].addr) && !is_node_address(c, &found[i].addr))
-			continue;
-		struct plan_neigh *grown =
-			realloc(c->neighs, (c->n_neighs + 1) * sizeof(*c->neighs));
-
-		if (!grown) {
-			r = verr_set(reterr, ENOMEM, "neighbours");
-			break;
-		}
-		c->neighs = grown;
-		c->neighs[c->n_neighs++] = found[i];
+		neigh_add(c, &found[i]);
 		changed = true;
-		/* one that comes anew is listed last: what was learned later is the present one */
 	}
-	free(found);
-	return r < 0 ? r : changed;
+	return changed;
 }
 
 void control_facts_get(const struct control *c, struct plan_facts *ret)
@@ -182,13 +254,9 @@ void control_facts_get(const struct control *c, struct plan_facts *ret)
 
 const struct mac *control_mac_of(const struct control *c, const struct addr *a)
 {
-	const struct mac *found = NULL;
+	size_t end = neigh_end(c, a);
 
-	for (size_t i = 0; i < c->n_neighs; i++) {
-		if (addr_eq(&c->neighs[i].addr, a))
-			found = &c->neighs[i].mac;
-	}
-	return found;
+	return end && addr_eq(&c->neighs[end - 1].addr, a) ? &c->neighs[end - 1].mac : NULL;
 }
 
 const char *control_node_of(const struct control *c, const struct plan_vip *v,
