@@ -201,7 +201,7 @@ static int request(struct ct *t, const struct nlmsghdr *h, answer_fn fn, void *u
 }
 
 struct listing {
-	const struct addr *server;
+	const struct addr *server; /* NULL: any */
 	ct_fn fn;
 	void *user;
 };
@@ -212,7 +212,7 @@ static void on_conn(void *user, const struct nlmsghdr *h)
 	struct ct_conn c;
 
 	if (ct_conn_parse(mnl_nlmsg_get_payload(h), mnl_nlmsg_get_payload_len(h), &c) == 0 &&
-	    addr_eq(&c.server, l->server))
+	    (!l->server || addr_eq(&c.server, l->server)))
 		l->fn(l->user, &c);
 }
 
@@ -247,25 +247,15 @@ int ct_list(struct ct *t, const struct addr *server, ct_fn fn, void *user, struc
 	return 0;
 }
 
-static int on_any(const struct nlmsghdr *h, void *user)
-{
-	const struct listing *l = user;
-	struct ct_conn c;
-
-	if (ct_conn_parse(mnl_nlmsg_get_payload(h), mnl_nlmsg_get_payload_len(h), &c) == 0)
-		l->fn(l->user, &c);
-	return MNL_CB_OK;
-}
-
 int ct_list_family(struct ct *t, int family, ct_fn fn, void *user, struct verr *reterr)
 {
 	struct listing l = {.fn = fn, .user = user};
 	uint8_t buf[REQUEST_MAX] __attribute__((aligned(8)));
 	struct nlmsghdr *h = open_request(t, buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, (uint8_t)family);
-	int r = request(t, h, on_any, &l);
+	int r = request(t, h, on_conn, &l);
 
 	if (r < 0)
-		return verr_set(reterr, -r, "listing tracked connections: %s", strerror(-r));
+		return verr_errno(reterr, -r, "listing tracked connections");
 	return 0;
 }
 
