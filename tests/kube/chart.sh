@@ -65,9 +65,9 @@ values()
 	has "realtime" '$c.securityContext.capabilities.add | index("SYS_NICE")' --set realtime=true
 	has "the API server" '[$c.env[] | select(.name | startswith("KUBERNETES_")) | .value] == ["10.0.0.1", "6443"]' \
 		--set k8sServiceHost=10.0.0.1,k8sServicePort=6443
-	has "the IPVS settings" '($c.args | index("--ipvs-sysctl-dir=/host/ipvs")) and
-		any($c.volumeMounts[]; .mountPath == "/host/ipvs") and
-		any($p.volumes[]; .hostPath.path == "/proc/sys/net/ipv4/vs")' --set ipvsSettings=true
+	has "the IPVS settings" '($c.args | index("--ipvs-sysctl-dir=/host/ipv4/vs")) and
+		any($c.volumeMounts[]; .mountPath == "/host/ipv4") and
+		any($p.volumes[]; .hostPath.path == "/proc/sys/net/ipv4")' --set ipvsSettings=true
 	has "names of Secrets" '$c.args | index("--vrrp-secret-names=a,b")' --set 'vrrpSecretNames={a,b}'
 	said=$(template -s templates/rbac.yaml --set 'vrrpSecretNames={a,b}')
 	case $said in
