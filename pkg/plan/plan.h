@@ -120,10 +120,10 @@ struct plan_vip {
 	enum plan_reason degraded; /* PLAN_OK, NO_IPVS, else NOT_ON_LINK, else STRICT_RP_FILTER */
 	/* for people: of the refusal, else the fault, else what is degraded; names the field or thing, its value
 	 * and the cure, with a free number where one is needed */
-	char message[200];
+	char message[240];
 	/* in the same way, of what is degraded, also during a fault; and of the version that does not count; "" if
 	 * there is none */
-	char degradation[200], rejection[200];
+	char degradation[240], rejection[240];
 	bool routes; /* takes part in VRRP; false if refused */
 	bool serves; /* is a real server; false if refused */
 	unsigned int ifindex;

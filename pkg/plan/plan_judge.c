@@ -110,11 +110,10 @@ static bool has_no_secret(const struct plan_index *ix, struct plan_vip *pv)
 		return false;
 	}
 	if (!s)
-		plan_refuse(
-			pv, PLAN_SECRET_UNAVAILABLE,
-			"%s: there is no Secret \"%.40s\" in namespace \"%.30s\": create it with "
-			"key \"%.20s\"",
-			field, v->auth_secret, ns, v->auth_key);
+		plan_refuse(pv, PLAN_SECRET_UNAVAILABLE,
+			    "%s: no Secret \"%.40s\" can be read in namespace \"%.30s\": create it "
+			    "with key \"%.20s\", and list it in vrrpSecretNames",
+			    field, v->auth_secret, ns, v->auth_key);
 	else if (!e)
 		plan_refuse(pv, PLAN_SECRET_UNAVAILABLE,
 			    "%s: Secret \"%.40s\" has no key \"%.40s\": add it", field,

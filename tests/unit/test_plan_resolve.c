@@ -375,6 +375,7 @@ static void test_secret(void **state)
 	assert_false(pv->routes || pv->serves);
 	assert_says(pv, "vipd-vrrp");
 	assert_says(pv, "vipd-system");
+	assert_says(pv, "vrrpSecretNames");
 
 	*e = (struct api_secret_entry){.key = other, .bytes = password, .len = 8};
 	w->secrets[0] = (struct api_secret){.entries = w->entries[0], .n_entries = 1};
