@@ -183,8 +183,98 @@ static void object_put(struct control *c, struct control_object *o, const char *
 	}
 }
 
+/* ---- the last password of a Secret ---- */
+
+static bool secret_is_named(const struct control *c, const struct api_secret *secret)
+{
+	struct control_object *o, *next;
+
+	HASH_ITER(hh, c->objects, o, next)
+	{
+		if (o->vip && o->vip->has_auth && strcmp(o->vip->auth_secret, secret->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_usable(const struct api_secret *s, const char *key)
+{
+	const struct api_secret_entry *e = api_secret_get(s, key);
+
+	return e && e->len > 0;
+}
+
+/* In the document as well, which is what the state directory keeps. */
+static int secret_keep_key(struct control_object *fresh, const struct control_object *old,
+			   const char *key)
+{
+	static const char *const maps[] = {"data", "stringData"};
+	struct api_secret *secret = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(maps) && r == 0; i++) {
+		json_t *value = json_object_get(json_object_get(old->raw, maps[i]), key);
+		json_t *map = json_object_get(fresh->raw, maps[i]);
+
+		if (value && !json_is_object(map)) {
+			map = json_object();
+			r = json_object_set_new(fresh->raw, maps[i], map);
+		}
+		if (value && r == 0)
+			r = json_object_set(map, key, value);
+		else if (!value && map)
+			(void)json_object_del(map, key);
+	}
+	if (r == 0)
+		r = api_secret_decode(fresh->raw, &secret, NULL);
+	if (r == 0) {
+		api_secret_free(fresh->secret);
+		fresh->secret = secret;
+	}
+	return r;
+}
+
+/* An edit that takes away a password in use, or leaves it empty, would take its VIPs off every node at once. */
+static void secret_keep(const struct control *c, struct control_object *fresh,
+			const struct control_object *old)
+{
+	struct control_object *o, *next;
+
+	HASH_ITER(hh, c->objects, o, next)
+	{
+		const char *key = o->vip && o->vip->has_auth ? o->vip->auth_key : NULL;
+
+		if (!key || strcmp(o->vip->auth_secret, fresh->secret->name) != 0 ||
+		    is_usable(fresh->secret, key) || !is_usable(old->secret, key))
+			continue;
+		if (secret_keep_key(fresh, old, key) == 0)
+			log_warning("Secret lost a password that is in use: the last one stays in "
+				    "force",
+				    KV_STR("object", old->key), KV_STR("key", key),
+				    KV_STR("virtualIP", o->vip->name));
+	}
+}
+
+/* ---- what comes and goes ---- */
+
+static void drop(struct control *c, struct control_object *o)
+{
+	HASH_DEL(c->objects, o);
+	control_object_unref(o);
+	c->objects_changed = true;
+}
+
+static void secret_is_gone(struct control_object *o)
+{
+	if (!o->gone)
+		log_warning("Secret was deleted: its last password stays in force",
+			    KV_STR("object", o->key));
+	o->gone = true;
+	o->stale = false;
+}
+
 /* What the state directory brought and the source has not confirmed goes once the source is complete,
- * except what stood in a file that cannot be read now. */
+ * except what stood in a file that cannot be read now. A Secret that has gone stays until nobody names it. */
 static void drop_stale(struct control *c)
 {
 	struct control_object *o, *next;
@@ -194,8 +284,13 @@ static void drop_stale(struct control *c)
 	HASH_ITER(hh, c->objects, o, next)
 	{
 		struct control_problem *p = NULL;
+		bool is_used = (o->gone || o->stale) && o->secret && secret_is_named(c, o->secret);
 		char file[512];
 
+		if (o->gone && !is_used) {
+			drop(c, o);
+			continue;
+		}
 		if (!o->stale || !control_source_has_told(c, o))
 			continue;
 		snprintf(file, sizeof(file), "%s", o->origin);
@@ -208,11 +303,13 @@ static void drop_stale(struct control *c)
 			HASH_FIND_STR(c->problems, o->key, p);
 		if (p)
 			continue;
+		if (is_used) {
+			secret_is_gone(o);
+			continue;
+		}
 		log_info("Object from the state directory was dropped: it is gone",
 			 KV_STR("object", o->key));
-		HASH_DEL(c->objects, o);
-		control_object_unref(o);
-		c->objects_changed = true;
+		drop(c, o);
 	}
 }
 
@@ -231,12 +328,11 @@ static bool node_same(const struct api_node *a, const struct api_node *b)
 	return same;
 }
 
-static bool unchanged(const struct control_object *old, const struct control_object *fresh,
-		      const json_t *object)
+static bool unchanged(const struct control_object *old, const struct control_object *fresh)
 {
 	if (old->node && fresh->node)
 		return node_same(old->node, fresh->node);
-	return old->raw && json_equal(old->raw, object);
+	return old->raw && json_equal(old->raw, fresh->raw);
 }
 
 /* Only the status is another, which agents write themselves: nothing to plan, nothing to save. */
@@ -272,7 +368,9 @@ static void on_set(struct control *c, const struct object_event *ev)
 		return;
 	}
 	problem_clear(c, key);
-	if (old && unchanged(old, o, ev->object)) {
+	if (old && o->secret)
+		secret_keep(c, o, old);
+	if (old && unchanged(old, o)) {
 		old->stale = old->gone = false;
 		control_object_unref(o);
 		return;
@@ -288,18 +386,6 @@ static void on_set(struct control *c, const struct object_event *ev)
 	c->objects_changed = true;
 }
 
-static bool secret_is_named(const struct control *c, const struct api_secret *secret)
-{
-	struct control_object *o, *next;
-
-	HASH_ITER(hh, c->objects, o, next)
-	{
-		if (o->vip && o->vip->has_auth && strcmp(o->vip->auth_secret, secret->name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void on_gone(struct control *c, const struct object_event *ev)
 {
 	char key[3 * API_NAME_MAX];
@@ -311,16 +397,11 @@ static void on_gone(struct control *c, const struct object_event *ev)
 	if (!old)
 		return;
 	if (old->secret && secret_is_named(c, old->secret)) {
-		if (!old->gone)
-			log_warning("Secret was deleted: its last password stays in force",
-				    KV_STR("object", key));
-		old->gone = true;
+		secret_is_gone(old);
 		return;
 	}
 	log_debug(2, "Object was deleted", KV_STR("object", key));
-	HASH_DEL(c->objects, old);
-	control_object_unref(old);
-	c->objects_changed = true;
+	drop(c, old);
 }
 
 static bool is_whole_source(const struct control *c, const struct object_event *ev)

@@ -39,6 +39,29 @@ holds 90 "the API server is back, and so is the stream" node01_has '.source.sync
 node01_owns 192.168.44.121 && node01_owns 192.168.44.100 || fail "the VIPs flinched"
 echo "ok   no VIP flinched"
 
+password()
+{
+	kubectl -n vipd-system patch secret vipd-vrrp --type=json -p "$1" >/dev/null || fail "kubectl patch secret"
+}
+all_active()
+{
+	node01_has '(.virtualIPs | length) == 3 and all(.virtualIPs[]; .role == "Active")'
+}
+password '[{"op": "remove", "path": "/data/password"}]'
+holds 10 "the agent hears of a Secret that lost its key" grep -q "Secret lost a password that is in use" "$KUBE/agent.log"
+kubectl -n vipd-system delete secret vipd-vrrp >/dev/null
+holds 10 "and that it was deleted" grep -q "Secret was deleted" "$KUBE/agent.log"
+sleep 1
+all_active && node01_owns 192.168.44.121 || fail "the VIPs flinched"
+kube_end agent KILL
+: >"$KUBE/agent.log"
+node01_agent node01.conf
+holds 30 "so does one that starts then" grep -q "Secret was deleted" "$KUBE/agent.log"
+holds 30 "the VIPs run with the last password" all_active
+holds 10 "and their addresses are there" node01_owns 192.168.44.121
+grep -q SecretUnavailable "$KUBE/agent.log" && fail "a VIP was not run"
+kubectl apply -f "$KUBE_TOP/deploy/examples/secret.yaml" >/dev/null || fail "the Secret is refused"
+
 kubectl delete virtualips.vipd.io ssh >/dev/null
 holds 5 "kubectl delete removes the VIP" node01_lacks 192.168.44.121
 node01_owns 192.168.44.100 || fail "another VIP went too"
