@@ -11,9 +11,21 @@
 #define TOKEN_AGE_NS (60 * NS_PER_S)
 #define FILES_AGE_NS (300 * NS_PER_S)
 
+/* Blocks, each to its end: a file that is being written may have less. */
 static bool is_pem(const struct kube_blob *b)
 {
-	return b->bytes && strstr(b->bytes, "-----BEGIN ");
+	const char *at = b->bytes ? strstr(b->bytes, "-----BEGIN ") : NULL;
+	bool is_whole = false;
+
+	for (; at; at = strstr(at, "-----BEGIN ")) {
+		const char *end = strstr(at, "-----END ");
+
+		is_whole = end && strstr(end + strlen("-----END "), "-----");
+		if (!is_whole)
+			break;
+		at = end;
+	}
+	return is_whole;
 }
 
 /* Without the white space around it; nothing in it may break a header line. */

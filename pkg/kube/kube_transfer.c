@@ -408,7 +408,7 @@ void kube_transfer_result(const struct kube_transfer *t, CURLcode code, struct k
 		ret->fail = KUBE_FAIL_REFUSED;
 	ret->is_distrusted = code == CURLE_PEER_FAILED_VERIFICATION;
 	ret->is_tls = ret->is_distrusted || code == CURLE_SSL_CONNECT_ERROR ||
-		      code == CURLE_SSL_CERTPROBLEM;
+		      code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CACERT_BADFILE;
 	if (t->is_too_big) {
 		ret->fail = KUBE_FAIL_BAD;
 		ret->error = "the answer is too big";

@@ -380,7 +380,8 @@ static void credentials_are_read_again(void **state)
 	assert_string_equal(a.ca.bytes, PEM("two"));
 	assert_string_equal(a.cert.bytes, PEM("crt one"));
 	put("a.key", PEM("key two"));
-	put("ca.crt", "nonsense");
+	/* Nor what is still being written. */
+	put("ca.crt", PEM("three") "-----BEGIN CERTIFICATE-----\nfour\n");
 	put("token", " \n");
 	kube_auth_refresh(&a, 1600 * S);
 	assert_string_equal(a.cert.bytes, PEM("crt two"));
@@ -420,6 +421,9 @@ static void credentials_must_be_there_at_first(void **state)
 		 "en",
 		 PEM("x"), -EBADMSG, "token: holds no token"},
 		{"t", "nonsense", -EBADMSG, "ca.crt: holds no PEM block"},
+		{"t", "-----BEGIN CERTIFICATE-----\nhalf", -EBADMSG, "ca.crt: holds no PEM block"},
+		{"t", "-----BEGIN CERTIFICATE-----\nx\n-----END CERT", -EBADMSG,
+		 "ca.crt: holds no PEM block"},
 	};
 
 	(void)state;
