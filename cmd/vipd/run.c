@@ -42,7 +42,8 @@ static int parse(struct run_flags *o, int argc, char **argv)
 		 .arg = "FILE",
 		 .type = FLAG_TEXT,
 		 .text = &o->kubeconfig,
-		 .help = "how to reach the Kubernetes API (default: as the pod that this is)"},
+		 .help = "how to reach the Kubernetes API (default: as the pod that this is, at "
+			 "$KUBERNETES_SERVICE_HOST, one or HOST,...)"},
 		{.name = "vrrp-secret-names",
 		 .env = "VIPD_VRRP_SECRET_NAMES",
 		 .arg = "NAME,...",

@@ -21,7 +21,8 @@ struct kube_config; /* opaque */
 
 /*
  * The account of the pod. dir: NULL for /var/run/secrets/kubernetes.io/serviceaccount, which holds token,
- * ca.crt and namespace. The server is KUBERNETES_SERVICE_HOST and _PORT of the environment.
+ * ca.crt and namespace. The server is KUBERNETES_SERVICE_HOST and _PORT of the environment; several hosts, separated
+ * by commas, are tried in turn.
  * -ENOENT: not in a cluster (the text says what is missing); -EINVAL; -ENOMEM; or what reading gives.
  */
 int kube_config_load_in_cluster(const char *dir, struct kube_config **ret, struct verr *reterr);

@@ -212,24 +212,45 @@ static int path_join(const char *dir, const char *name, char **ret)
 	return -ENOMEM;
 }
 
+/* The hosts of a list, comma-separated, as URLs: set_servers finds what is wrong with them. */
+static char *urls_of_hosts(const char *hosts, const char *port)
+{
+	AUTO(free_p) char *urls = strdup("");
+
+	for (const char *h = hosts; urls; h++) {
+		h += strspn(h, " \t");
+
+		size_t len = strcspn(h, ",");
+		bool is_v6 = memchr(h, ':', len) && h[0] != '[';
+		char *longer = NULL;
+
+		if (asprintf(&longer, "%s%shttps://%s%.*s%s:%s", urls, *urls ? "," : "",
+			     is_v6 ? "[" : "", (int)len, h, is_v6 ? "]" : "", port) < 0)
+			return NULL;
+		free(urls);
+		urls = longer;
+		h += len;
+		if (!*h)
+			break;
+	}
+	return STEAL(urls);
+}
+
 static int server_from_environment(struct kube_config *c, struct verr *reterr)
 {
-	const char *host = getenv("KUBERNETES_SERVICE_HOST");
+	const char *hosts = getenv("KUBERNETES_SERVICE_HOST");
 	const char *port = getenv("KUBERNETES_SERVICE_PORT");
-	AUTO(free_p) char *url = NULL;
 
-	if (!host || !host[0] || !port || !port[0])
+	if (!hosts || !hosts[0] || !port || !port[0])
 		return verr_set(reterr, ENOENT,
 				"not in a cluster: KUBERNETES_SERVICE_HOST or _PORT is not set");
 
-	bool is_v6 = strchr(host, ':') && host[0] != '[';
+	AUTO(free_p) char *urls = urls_of_hosts(hosts, port);
 
-	if (asprintf(&url, is_v6 ? "https://[%s]:%s" : "https://%s:%s", host, port) < 0) {
-		url = NULL;
+	if (!urls)
 		return no_memory(reterr);
-	}
 
-	int r = kube_config_set_servers(c, url, reterr);
+	int r = kube_config_set_servers(c, urls, reterr);
 
 	return r < 0 ? verr_wrap(reterr, r, "KUBERNETES_SERVICE_HOST and _PORT") : 0;
 }

@@ -65,6 +65,8 @@ values()
 	has "realtime" '$c.securityContext.capabilities.add | index("SYS_NICE")' --set realtime=true
 	has "the API server" '[$c.env[] | select(.name | startswith("KUBERNETES_")) | .value] == ["10.0.0.1", "6443"]' \
 		--set k8sServiceHost=10.0.0.1,k8sServicePort=6443
+	has "several of them" '[$c.env[] | select(.name == "KUBERNETES_SERVICE_HOST") | .value] == ["10.0.0.1,fd00::1"]' \
+		--set 'k8sServiceHost=10.0.0.1\,fd00::1,k8sServicePort=6443'
 	has "the IPVS settings" '($c.args | index("--ipvs-sysctl-dir=/host/ipv4/vs")) and
 		any($c.volumeMounts[]; .mountPath == "/host/ipv4") and
 		any($p.volumes[]; .hostPath.path == "/proc/sys/net/ipv4")' --set ipvsSettings=true
@@ -121,6 +123,7 @@ wrong()
 	refuses "a relative directory" "stateDir" template --set stateDir=lib
 	refuses "a port out of bounds" "k8sServicePort" template --set k8sServiceHost=a,k8sServicePort=70000
 	refuses "a host without port" "give both or neither" template --set k8sServiceHost=10.0.0.1
+	refuses "a list of hosts with a hole" "k8sServiceHost" template --set 'k8sServiceHost=a\,,k8sServicePort=443'
 	refuses "an old API server" "kubeVersion" helm template vipd $chart --kube-version 1.29.0
 }
 

@@ -190,6 +190,20 @@ static void in_a_pod(void **state)
 	assert_string_equal(kube_config_servers(c), "https://10.96.0.1:443");
 	assert_string_equal(kube_config_namespace(c), "vipd-system");
 	kube_config_free(c);
+	assert_int_equal(
+		setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1, fd00::1,[fd00::2],api.test", 1), 0);
+	assert_int_equal(kube_config_load_in_cluster(dir, &c, &e), 0);
+	assert_string_equal(kube_config_servers(c), "https://10.0.0.1:443,https://[fd00::1]:443,"
+						    "https://[fd00::2]:443,https://api.test:443");
+	assert_int_equal(c->n_servers, 4);
+	kube_config_free(c);
+	for (const char *const *bad = (const char *const[]){"10.0.0.1,", ",10.0.0.1", "a b", NULL};
+	     *bad; bad++) {
+		assert_int_equal(setenv("KUBERNETES_SERVICE_HOST", *bad, 1), 0);
+		if (kube_config_load_in_cluster(dir, &c, &e) != -EINVAL)
+			fail_msg("\"%s\" is taken", *bad);
+	}
+	assert_int_equal(setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1", 1), 0);
 	assert_int_equal(setenv("KUBERNETES_SERVICE_PORT", "x", 1), 0);
 	assert_int_equal(kube_config_load_in_cluster(dir, &c, &e), -EINVAL);
 }
