@@ -23,8 +23,9 @@ void control_events_done(struct control *c)
 	c->events = NULL;
 }
 
-static void tell(struct control *c, const char *name, bool is_warning, const char *reason,
-		 const char *action, const char *note)
+/* What differs in reason, action or the other node is another Event; what differs in its note alone is told once more. */
+static void tell_with(struct control *c, const char *name, bool is_warning, const char *reason,
+		      const char *action, const char *other, const char *note)
 {
 	const struct control_object *o = control_object_find(c, "VirtualIP", name);
 	const struct kube_event event = {
@@ -36,11 +37,20 @@ static void tell(struct control *c, const char *name, bool is_warning, const cha
 		.kind = "VirtualIP",
 		.name = name,
 		.uid = o ? o->vip->uid : NULL,
+		.related_api_version = "v1",
+		.related_kind = "Node",
+		.related_name = other,
 	};
 
 	/* what the state directory brought may not be there any more */
 	if (c->events && o && !o->stale)
 		kube_event(c->events, &event);
+}
+
+static void tell(struct control *c, const char *name, bool is_warning, const char *reason,
+		 const char *action, const char *note)
+{
+	tell_with(c, name, is_warning, reason, action, NULL, note);
 }
 
 void control_event_role(struct control *c, const struct control_vip *v, enum vrrp_state before,
@@ -52,22 +62,22 @@ void control_event_role(struct control *c, const struct control_vip *v, enum vrr
 	switch (v->state) {
 	case VRRP_ACTIVE:
 		snprintf(note, sizeof(note), "%s became active (%s)", node, why);
-		tell(c, v->name, false, "BecameActive", "Transition", note);
+		tell(c, v->name, false, "BecameActive", why, note);
 		break;
 	case VRRP_BACKUP:
 		snprintf(note, sizeof(note), "%s became backup (%s)%s%s%s", node, why,
 			 active && *active ? "; " : "", active ? active : "",
 			 active && *active ? " is active" : "");
-		tell(c, v->name, false, "BecameBackup", "Transition", note);
+		tell_with(c, v->name, false, "BecameBackup", why, active, note);
 		break;
 	case VRRP_RELEASING:
 		snprintf(note, sizeof(note), "%s is handing over (%s)", node, why);
-		tell(c, v->name, false, "HandingOver", "Transition", note);
+		tell(c, v->name, false, "HandingOver", why, note);
 		break;
 	case VRRP_INIT:
 		snprintf(note, sizeof(note), "%s takes no part (%s), it was %s", node, why,
 			 vrrp_state_name(before));
-		tell(c, v->name, v->why == VRRP_WHY_FAULT, "LeftElection", "Transition", note);
+		tell(c, v->name, v->why == VRRP_WHY_FAULT, "LeftElection", why, note);
 		break;
 	}
 }
@@ -108,7 +118,7 @@ void control_event_multiple(struct control *c, const struct control_vip *v, cons
 	snprintf(note, sizeof(note),
 		 "%s and %s are both active: do their adverts reach each other?",
 		 c->conf->node_name, other);
-	tell(c, v->name, true, API_MULTIPLE_ACTIVE, "Transition", note);
+	tell_with(c, v->name, true, API_MULTIPLE_ACTIVE, "Transition", other, note);
 }
 
 void control_event_stranger(struct control *c, const struct control_vip *v, const char *address,

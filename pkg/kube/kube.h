@@ -168,8 +168,8 @@ struct kube_events;
 
 /*
  * controller: "vipd.io/agent"; instance: "vipd-node01", cut to 128 bytes. Both copied.
- * Events of the same type, action, reason and object become one series: a POST, then a PATCH with the count
- * for the second one within 6 minutes, then one every 30 minutes and one at the end. 25 new Events at once
+ * Events of the same type, action, reason, object and related object become one series: a POST, then a PATCH
+ * with the count for the second one within 6 minutes, then one every 30 minutes and one at the end. 25 new Events at once
  * and then one per 5 minutes and object; a queue of 1,000; what is too much is dropped and counted.
  */
 int kube_events_new(struct kube *k, const char *controller, const char *instance,
@@ -182,9 +182,10 @@ void kube_events_free_p(struct kube_events **e);
 struct kube_event {
 	bool is_warning;
 	const char *reason; /* "BecameActive" */
-	const char *action; /* "Transition" */
+	const char *action; /* "Preempted" */
 	const char *note; /* for people */
 	const char *api_version, *kind, *namespace_, *name, *uid, *resource_version; /* regarding */
+	const char *related_api_version, *related_kind, *related_name; /* or nothing */
 };
 void kube_event(struct kube_events *e, const struct kube_event *event);
 /* True when nothing waits and nothing is under way: for an orderly end. */

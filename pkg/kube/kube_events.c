@@ -130,6 +130,18 @@ static json_t *regarding_of(const struct kube_event *ev)
 	return STEAL(o);
 }
 
+/* The same, of whatever else has a part in it; NULL if there is nothing. */
+static json_t *related_to(const struct kube_event *ev)
+{
+	const struct kube_event related = {
+		.api_version = ev->related_api_version,
+		.kind = ev->related_kind,
+		.name = ev->related_name,
+	};
+
+	return related.name && related.name[0] ? regarding_of(&related) : NULL;
+}
+
 static json_t *event_json(struct kube_events *e, const struct kube_event *ev, uint64_t wall)
 {
 	char name[NAME_MAX_LEN + 1];
@@ -137,13 +149,13 @@ static json_t *event_json(struct kube_events *e, const struct kube_event *ev, ui
 	const char *ns = ev->namespace_ && ev->namespace_[0] ? ev->namespace_ : "default";
 
 	event_name(e, or_empty(ev->name), wall, name, sizeof(name));
-	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s}",
+	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o*}",
 			 "apiVersion", "events.k8s.io/v1", "kind", "Event", "metadata", "name",
 			 name, "namespace", ns, "eventTime", micro_time(wall),
 			 "reportingController", e->controller, "reportingInstance", e->instance,
 			 "action", cut(ev->action, FIELD_MAX), "reason", cut(ev->reason, FIELD_MAX),
 			 "regarding", regarding_of(ev), "note", cut(ev->note, NOTE_MAX), "type",
-			 ev->is_warning ? "Warning" : "Normal");
+			 ev->is_warning ? "Warning" : "Normal", "related", related_to(ev));
 }
 
 /* ---- sending ---- */
@@ -350,8 +362,10 @@ static struct series *series_take(struct kube_events *e, const struct kube_event
 	AUTO(free_p) char *key = NULL;
 	struct series *s = NULL;
 
-	if (!object || asprintf(&key, "%d\n%s\n%s\n%s", ev->is_warning, or_empty(ev->action),
-				or_empty(ev->reason), object) < 0) {
+	if (!object ||
+	    asprintf(&key, "%d\n%s\n%s\n%s\n%s\n%s", ev->is_warning, or_empty(ev->action),
+		     or_empty(ev->reason), or_empty(ev->related_kind), or_empty(ev->related_name),
+		     object) < 0) {
 		key = NULL;
 		return NULL;
 	}

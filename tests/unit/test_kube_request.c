@@ -406,6 +406,48 @@ static void events_have_all_that_the_API_wants(void **state)
 	assert_string_equal(s.mismatch, "");
 }
 
+/* What became of it is the same, but not why, nor who else has a part in it. */
+static void another_cause_is_another_event(void **state)
+{
+	static const struct server_step steps[] = {
+		{.want = "POST " EVENTS " ",
+		 .want_too = "\"action\":\"Transition\"",
+		 .status = 201},
+		{.want = "POST " EVENTS " ", .want_too = "\"action\":\"LinkUp\"", .status = 201},
+		{.want = "POST " EVENTS " ",
+		 .want_too =
+			 "\"related\":{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"name\":\"n2\"}",
+		 .status = 201},
+		{.want = "POST " EVENTS " ", .want_too = "\"name\":\"n3\"}", .status = 201},
+		{.want = "PATCH " EVENTS "/ssh.", .want_too = "\"count\":2,", .status = 200},
+	};
+	static const char *const nodes[] = {NULL, "n2", "n3", "n3"};
+	struct kube_event ev = active;
+	struct server s;
+	struct client c;
+	struct kube_events *e;
+
+	(void)state;
+	server_start(&s, 0, steps, ARRAY_LEN(steps));
+	client_start_at(&c, &s);
+	assert_int_equal(kube_events_new(c.kube, "vipd.io/agent", "vipd-n1", &e, NULL), 0);
+	kube_event(e, &active);
+	ev.action = "LinkUp";
+	ev.related_api_version = "v1";
+	ev.related_kind = "Node";
+	for (size_t i = 0; i < ARRAY_LEN(nodes); i++) {
+		ev.related_name = nodes[i];
+		kube_event(e, &ev);
+		while (!kube_events_idle(e))
+			(void)loop_run_once(c.loop, NS_PER_S);
+	}
+	kube_events_free(e);
+	client_stop(&c);
+	server_stop(&s);
+	assert_string_equal(s.mismatch, "");
+	assert_int_equal(s.n_requests, ARRAY_LEN(steps));
+}
+
 static void events_of_a_chatterbox_are_dropped(void **state)
 {
 	struct server s;
@@ -456,6 +498,7 @@ int main(void)
 		cmocka_unit_test(token_is_read_again_after_401),
 		cmocka_unit_test(events_become_a_series),
 		cmocka_unit_test(events_have_all_that_the_API_wants),
+		cmocka_unit_test(another_cause_is_another_event),
 		cmocka_unit_test(events_of_a_chatterbox_are_dropped),
 	};
 
