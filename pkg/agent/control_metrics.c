@@ -333,8 +333,9 @@ static void api(struct http_metrics *m, const struct control *c)
 
 	if (!kube)
 		return;
-	http_metrics_family(m, "vipd_api_watch_age_seconds", HTTP_GAUGE,
-			    "Since the API server was last heard of, by resource.");
+	http_metrics_family(
+		m, "vipd_api_watch_age_seconds", HTTP_GAUGE,
+		"Since the API server was last heard of, else since the start, by resource.");
 	watch_ages(m, c);
 	kube_stats(kube, &stats);
 	one(m, "vipd_api_requests_total", HTTP_COUNTER, "Requests to the API server.",
