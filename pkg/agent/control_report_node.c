@@ -4,8 +4,9 @@
 #include "agent/control.h"
 
 #define COLLECTION "/apis/vipd.io/v1alpha1/virtualipnodestates"
-#define GARBAGE_NS \
-	(2 * NS_PER_S) /* until the object of an earlier Node of this name is collected */
+#define STRANGE_LOOKS \
+	5 /* within half a minute the object of an earlier Node of this name is collected */
+#define THERE_NS (30 * NS_PER_S) /* to see that it is there still */
 
 enum stage { STAGE_UNKNOWN, STAGE_THERE };
 
@@ -14,6 +15,8 @@ struct control_node_report {
 	struct kube_call *call;
 	enum stage stage;
 	char uid[64]; /* of the Node that it is about */
+	bool is_strange; /* it is somebody else's, and that was said */
+	uint64_t seen_ns; /* when the server last had it */
 	json_t *known; /* status as the server has it */
 	json_t *sending; /* status that is under way */
 	struct control_pace pace;
@@ -37,6 +40,7 @@ static void forget(struct control_node_report *r)
 	json_decref(r->sending);
 	r->known = r->sending = NULL;
 	r->stage = STAGE_UNKNOWN;
+	r->is_strange = false;
 }
 
 static void failed(struct control_node_report *r, const struct kube_response *response)
@@ -59,6 +63,20 @@ static int request(struct control_node_report *r, struct kube *kube, enum kube_m
 
 /* ---- is it there, and ours? ---- */
 
+/* It is left alone: whoever deletes it gets one of ours. */
+static void not_ours(struct control_node_report *r, const char *owner, uint64_t now_ns)
+{
+	r->stage = STAGE_UNKNOWN;
+	if (!r->is_strange && r->pace.n_failures >= STRANGE_LOOKS - 1) {
+		r->is_strange = true;
+		log_warning("State of this node is not written: the object belongs to no such Node",
+			    KV_STR("virtualIPNodeState", r->c->conf->node_name),
+			    KV_STR("owner", owner ? owner : ""), KV_STR("node", r->uid),
+			    KV_STR("hint", "delete it: kubectl delete virtualipnodestate"));
+	}
+	control_report_at(r->c, control_pace_result(&r->pace, 0, now_ns));
+}
+
 static void is_there(struct control_node_report *r, const json_t *object)
 {
 	const json_t *owners =
@@ -67,11 +85,13 @@ static void is_there(struct control_node_report *r, const json_t *object)
 	uint64_t now_ns = mono_now_ns();
 
 	if (!uid || strcmp(uid, r->uid) != 0) {
-		r->pace.next_ns = now_ns + GARBAGE_NS;
-		control_report_at(r->c, r->pace.next_ns);
+		not_ours(r, uid, now_ns);
 		return;
 	}
 	r->stage = STAGE_THERE;
+	r->is_strange = false;
+	r->seen_ns = now_ns;
+	json_decref(r->known);
 	r->known = json_deep_copy(json_object_get(object, "status"));
 	r->pace = (struct control_pace){0};
 	control_report_at(r->c, now_ns);
@@ -106,13 +126,23 @@ static void on_got(void *user, const struct kube_response *response)
 	struct control_node_report *r = user;
 
 	r->call = NULL;
-	if (response->status / 100 == 2)
+	if (response->status / 100 == 2) {
 		is_there(r, response->body);
-	/* "not found" has a Status of that reason; without the definition, the path itself is missing */
-	else if (response->status == 404 && strcmp(response->reason, "NotFound") == 0)
+	} else if (response->status == 404 && strcmp(response->reason, "NotFound") == 0) {
+		/* without the definition, the path itself is missing, and that has another reason */
+		forget(r);
 		create(r);
-	else
+	} else {
 		failed(r, response);
+	}
+}
+
+static void look(struct control_node_report *r)
+{
+	char path[sizeof(COLLECTION) + API_NAME_MAX];
+
+	snprintf(path, sizeof(path), COLLECTION "/%s", r->c->conf->node_name);
+	(void)request(r, control_source_kube(r->c), KUBE_GET, path, NULL, on_got);
 }
 
 /* ---- its status ---- */
@@ -125,6 +155,7 @@ static void on_written(void *user, const struct kube_response *response)
 	if (response->status / 100 == 2) {
 		json_decref(r->known);
 		r->known = STEAL(r->sending);
+		r->seen_ns = mono_now_ns();
 		control_report_at(r->c, control_pace_result(&r->pace, response->status, 0));
 		return;
 	}
@@ -237,8 +268,7 @@ uint64_t control_report_node(struct control *c, struct kube *kube, uint64_t now_
 	if (now_ns < r->pace.next_ns)
 		return r->pace.next_ns;
 	if (r->stage == STAGE_UNKNOWN) {
-		snprintf(path, sizeof(path), COLLECTION "/%s", c->conf->node_name);
-		(void)request(r, kube, KUBE_GET, path, NULL, on_got);
+		look(r);
 		return 0;
 	}
 	json_t *state = state_now(c);
@@ -247,6 +277,9 @@ uint64_t control_report_node(struct control *c, struct kube *kube, uint64_t now_
 
 	if (!body) {
 		json_decref(state);
+		if (now_ns < r->seen_ns + THERE_NS)
+			return r->seen_ns + THERE_NS;
+		look(r);
 		return 0;
 	}
 	snprintf(path, sizeof(path), COLLECTION "/%s/status", c->conf->node_name);

@@ -106,6 +106,12 @@ sleep 15
 [ "$before" = "$(versions)" ] || fail "written without a reason: $before, then $(versions)"
 note "nothing is written for 15 s"
 
+step "the state of a node is deleted by hand"
+kubectl delete virtualipnodestates.vipd.io node03 >/dev/null
+holds 60 "it is back" node_state node03 '.status.virtualIPs[0].role == "Backup"'
+# noticed while the next steps go on
+kubectl patch virtualipnodestates.vipd.io node03 --type=json -p '[{"op": "remove", "path": "/metadata/ownerReferences"}]' >/dev/null
+
 step "node01 is active, but its Node is not Ready"
 node_ready node01 False
 holds 20 "nobody is named" vip ssh '.status | has("activeNode") | not'
@@ -132,6 +138,12 @@ sleep 7
 note "neither writes over the other"
 ip netns exec node02 nft delete table ip deaf
 holds 30 "node01 alone is active, and named" vip ssh '.status.activeNode == "node01"'
+
+step "the state of a node is somebody else's"
+holds 120 "the agent says so" grep -q "State of this node is not written" "$LAB/node03.log"
+kubectl delete virtualipnodestates.vipd.io node03 >/dev/null
+holds 90 "and makes its own once that is gone" node_state node03 '.status.virtualIPs[0].role == "Backup"'
+expect "it was said once" [ "$(grep -c "State of this node is not written" "$LAB/node03.log")" = 1 ]
 
 step "a real server dies"
 lab_server_kill node03 22
