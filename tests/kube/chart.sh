@@ -86,6 +86,17 @@ values()
 		--set stateDir=/data/a,runDir=/data/b
 }
 
+# The Pod that takes away what is left on a node has the image of the DaemonSet.
+cleanup()
+{
+	# The namespace is there, its account may not be yet.
+	takes "the server takes deploy/cleanup.yaml" kube_within 30 sh -c 'sed s/NODE/node01/ deploy/cleanup.yaml |
+		kubectl create --dry-run=server --validate=strict -f -'
+	said=$(agent | jq -r '.spec.template.spec.containers[0].image')
+	grep -qxF "    image: $said" deploy/cleanup.yaml && ok "with the image of the DaemonSet" ||
+		bad "deploy/cleanup.yaml has another image than $said"
+}
+
 monitoring()
 {
 	has "no port, no address of metrics" '($c.ports == null) and (any($c.env[]; .name == "VIPD_METRICS_ADDRESS") | not)'
@@ -165,6 +176,7 @@ takes "helm lint" helm lint --strict $chart
 kube_start
 agree
 values
+cleanup
 monitoring
 wrong
 release
