@@ -136,7 +136,7 @@ repairs_are()
 	[ "$(lab_json node01 .kernel.repairs.services)" = "$1" ]
 }
 
-# nothing_left NODE: no address, rule, route or IPVS service of vipd's.
+# nothing_left NODE: no address, rule, route, IPVS service or setting of vipd's, and nothing that synchronises.
 nothing_left()
 {
 	for vip in $VIPS; do
@@ -146,6 +146,14 @@ nothing_left()
 	[ -z "$(ip -n "$1" route show table local proto 76)" ] || return 1
 	! lab_in "$1" nft list tables | grep -q vipd || return 1
 	! lab_in "$1" ipvsadm -Sn | grep -q -e '-A -f' || return 1
+	[ -z "$(lab_in "$1" ipvsadm -Ln --daemon)" ] || return 1
+	[ "$(arp_settings "$1")" = "$(cat "$LAB/$1/arp")" ] || return 1
+}
+
+# arp_settings NODE: those of the interface, which vipd sets.
+arp_settings()
+{
+	lab_in "$1" cat /proc/sys/net/ipv4/conf/eth0/arp_ignore /proc/sys/net/ipv4/conf/eth0/arp_announce
 }
 
 step "the cluster"
@@ -155,6 +163,7 @@ for n in node01 node02; do
 	lab_server $n 22 -e
 	lab_server $n 24007 -e
 	cluster_pod "pod0$(lab_number $n)" $n >/dev/null
+	arp_settings $n >"$LAB/$n/arp"
 done
 
 step "helm install"
@@ -221,8 +230,10 @@ for n in node01 node02; do
 	wait_for $((30 * T)) "$n: all real servers passed their check" healthy $n
 done
 expect "50 connections" lab_hold held client $SSH 22 -n 50 -i 2000 -q 10 -t 60000
-expect "restarted" kubectl -n vipd-system rollout restart daemonset/vipd
+expect "helm upgrade, with the settings of IPVS" helm upgrade vipd deploy/chart/vipd --namespace vipd-system \
+	--reuse-values --set ipvsSettings=true
 wait_for 600 "the new agents are ready" agents_ready
+expect "which may write the settings" lab_json node01 .kernel.settings.writable
 wait_for $((30 * T)) "node01 is active for all three" all_at node01
 held=$(lab_report held)
 note "$held"
@@ -269,12 +280,19 @@ expect "excludeCIDRs: nothing was deleted" repairs_are "$before"
 	all_of $n >"$KEEP/agent-$n.log"
 done
 
-step "uninstall"
-expect "the VIPs" kubectl delete -f deploy/examples/
-for n in node01 node02; do
-	wait_for $((15 * T)) "nothing is left on $n" nothing_left $n
-done
-expect "the rest" helm uninstall vipd --namespace vipd-system --wait --timeout 300s
+step "uninstall, while there are VIPs"
+wait_for $((30 * T)) "node01 is active for all three" all_at node01
+expect "uninstalled" helm uninstall vipd --namespace vipd-system --wait --timeout 300s
 for n in node01 node02; do
 	wait_for 60 "nothing is left on $n" nothing_left $n
 done
+expect "the VIPs were kept" kubectl delete -f deploy/examples/
+
+step "what an agent could not take away"
+expect "a route is left" lab_in node01 ip route add local $SSH dev lo table local proto 76
+expect_not "which is seen" nothing_left node01
+sed s/NODE/node01/ deploy/cleanup.yaml | kubectl apply -f - || fail "the Pod is refused"
+wait_for $((60 * T)) "vipd cleanup in a Pod" kubectl -n kube-system wait --for=jsonpath='{.status.phase}'=Succeeded \
+	pod/vipd-cleanup-node01 --timeout=20s
+expect "tells what it removed" sh -c "kubectl -n kube-system logs vipd-cleanup-node01 | grep 'local route'"
+expect "nothing is left" nothing_left node01
