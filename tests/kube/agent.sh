@@ -19,6 +19,8 @@ holds 10 "with the password of the Secret" node01_has '.virtualIPs | all(.role =
 kubectl patch virtualips.vipd.io ssh --type=merge -p '{"spec":{"addresses":["192.168.44.121"]}}' >/dev/null
 holds 5 "an edit moves the address" node01_owns 192.168.44.121
 node01_lacks 192.168.44.120 || holds 5 "and the old one goes" node01_lacks 192.168.44.120
+EDITOR="sed -i 's/port: 22\$/port: 2222/'" kubectl edit virtualips.vipd.io ssh >"$KUBE/edit" || fail "kubectl edit"
+holds 5 "so does kubectl edit, of a port" node01_has '.virtualIPs[] | select(.name == "ssh").ports[0].port == 2222'
 if kubectl patch virtualips.vipd.io ssh --type=merge -p '{"spec":{"addresses":["192.168.44.300"]}}' >"$KUBE/refusal" 2>&1; then
 	fail "an invalid edit is accepted"
 fi
@@ -29,15 +31,31 @@ kube_stop_apiserver
 holds 60 "the agent notices that the API server is gone" node01_has '.source.synced | not'
 node01_owns 192.168.44.121 && node01_owns 192.168.44.100 || fail "the VIPs flinched"
 kube_end agent KILL
-node01_agent node01.conf
+node01_agent node01.conf --metrics-address 127.0.0.1:9755
 holds 30 "a restart without an API server runs the last good objects" node01_has '.source.fromState and (.virtualIPs | length) == 3'
 # Those of the agent before may still be there for some seconds.
 holds 30 "and takes the addresses" node01_has '.virtualIPs | all(.role == "Active")'
 holds 10 "which are there" node01_owns 192.168.44.121
+# metric NAME TEST: awk finds TEST true of its value, $2.
+metric()
+{
+	curl -sS -m 5 http://127.0.0.1:9755/metrics >"$KUBE/metrics" &&
+		awk -v name="$1" '$1 == name && '"$2"' { found = 1 } END { exit !found }' "$KUBE/metrics"
+}
+for resource in virtualips nodes; do
+	holds 10 "a server that was never reached has an age: $resource" \
+		metric "vipd_api_watch_age_seconds{resource=\"$resource\"}" '$2 > 1'
+done
+holds 10 "and requests that failed" metric vipd_api_request_failures_total '$2 > 0'
 kube_start_apiserver
 holds 90 "the API server is back, and so is the stream" node01_has '.source.synced and (.source.fromState | not)'
 node01_owns 192.168.44.121 && node01_owns 192.168.44.100 || fail "the VIPs flinched"
 echo "ok   no VIP flinched"
+for resource in virtualips nodes secrets; do
+	holds 10 "it is heard of: $resource" metric "vipd_api_watch_age_seconds{resource=\"$resource\"}" '$2 < 60'
+done
+promtool check metrics <"$KUBE/metrics" || fail "promtool finds fault with the metrics"
+echo "ok   promtool takes the metrics"
 
 password()
 {
