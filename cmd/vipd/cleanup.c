@@ -33,6 +33,7 @@ int cmd_cleanup(int argc, char **argv)
 		 .arg = "DIR",
 		 .type = FLAG_TEXT,
 		 .text = &sysctl_dir,
+		 .may_be_empty = true,
 		 .help = "as of vipd run (default /proc/sys/net/ipv4/vs)"},
 	};
 	struct verr err = {0};

@@ -2,7 +2,6 @@
 #include "flags.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,13 +37,30 @@ static bool to_uint(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 	return true;
 }
 
+/* "" where it is no value has come from the command line, of a shell variable that was not set. */
+static int set_text(const char *command, const struct flag *f, const char *origin,
+		    const char *value)
+{
+	const char *wrong = NULL;
+
+	if (!*value && !f->may_be_empty)
+		wrong = "must not be empty";
+	else if (*value && f->check)
+		wrong = f->check(value);
+	if (wrong) {
+		fprintf(stderr, "vipd %s: %s: \"%s\" %s\n", command, origin, value, wrong);
+		return -1;
+	}
+	*f->text = value;
+	return 0;
+}
+
 static int flag_set(const char *command, const struct flag *f, const char *origin,
 		    const char *value)
 {
 	switch (f->type) {
 	case FLAG_TEXT:
-		*f->text = value;
-		return 0;
+		return set_text(command, f, origin, value);
 	case FLAG_UINT:
 		if (to_uint(value, f->min, f->max, f->num))
 			return 0;

@@ -2,6 +2,7 @@
 #ifndef VIPD_CMD_FLAGS_H
 #define VIPD_CMD_FLAGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,8 @@ struct flag {
 	const char *arg; /* what its value is called in the help: "DIR" */
 	const char *help;
 	enum flag_type type;
+	bool may_be_empty; /* FLAG_TEXT: "" is a value too */
+	const char *(*check)(const char *text); /* FLAG_TEXT: NULL, or what is wrong with it */
 	uint64_t min, max; /* FLAG_UINT */
 	const char **text; /* where the value goes; preset to the default */
 	uint64_t *num; /* FLAG_UINT and FLAG_SWITCH (0 or 1) */

@@ -1,13 +1,17 @@
 /* vipd run: the agent. */
+#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "api/api.h"
 #include "cmd.h"
 #include "flags.h"
+#include "http/http.h"
 #include "loop/loop.h"
 
 static const char usage[] =
@@ -27,6 +31,75 @@ struct run_flags {
 	const char *sysctl_dir, *log_format;
 	uint64_t sync_id, tcp_timeout_s, cleanup, verbosity;
 };
+
+/* ---- values: what is wrong with one, or NULL ---- */
+
+static const char *check_listen(const char *text)
+{
+	struct addr a;
+	uint16_t port;
+
+	if (http_listen_parse(text, &a, &port) == 0)
+		return NULL;
+	return "must be ADDR:PORT, like 127.0.0.1:9754 or [::1]:9754";
+}
+
+/* Separated by commas, which may also stand at the end. */
+static const char *check_names(const char *text)
+{
+	char name[API_NAME_MAX];
+	const char *wrong = NULL;
+
+	for (size_t len; *text && !wrong; text += len + (text[len] == ',')) {
+		len = strcspn(text, ",");
+		if (len >= sizeof(name))
+			return "has a name of more than 253 characters";
+		memcpy(name, text, len);
+		name[len] = '\0';
+		wrong = len > 0 ? api_syntax_subdomain(name) : NULL;
+	}
+	return wrong;
+}
+
+/* What the socket in it is called is limited by the kernel. */
+static const char *check_run_dir(const char *text)
+{
+	const struct sockaddr_un sun = {0};
+
+	return strlen(text) + sizeof("/agent.sock") <= sizeof(sun.sun_path)
+		       ? NULL
+		       : "is too long for the path of a socket in it";
+}
+
+static const char *check_log_format(const char *text)
+{
+	if (strcmp(text, "text") == 0 || strcmp(text, "json") == 0)
+		return NULL;
+	return "is neither text nor json";
+}
+
+/* The kubelet calls its Node by the host's name in small letters, too. */
+static int find_node_name(const char **node_name)
+{
+	static char host[HOST_NAME_MAX + 1];
+	const char *env = getenv("NODE_NAME"), *origin = "NODE_NAME", *wrong;
+
+	if (*node_name)
+		return 0;
+	*node_name = env;
+	if (!env || !*env) {
+		if (gethostname(host, sizeof(host) - 1) < 0)
+			host[0] = '\0';
+		for (char *p = host; *p; p++)
+			*p = (char)tolower((unsigned char)*p);
+		*node_name = host;
+		origin = "the host name, as no --node-name is given";
+	}
+	wrong = api_syntax_subdomain(*node_name);
+	if (wrong)
+		fprintf(stderr, "vipd run: %s: \"%s\" %s\n", origin, *node_name, wrong);
+	return wrong ? -1 : 0;
+}
 
 static int parse(struct run_flags *o, int argc, char **argv)
 {
@@ -49,18 +122,23 @@ static int parse(struct run_flags *o, int argc, char **argv)
 		 .arg = "NAME,...",
 		 .type = FLAG_TEXT,
 		 .text = &o->secret_names,
-		 .help = "Secrets read from the Kubernetes API (default vipd-vrrp)"},
+		 .may_be_empty = true,
+		 .check = check_names,
+		 .help = "Secrets read from the Kubernetes API (default vipd-vrrp; empty: "
+			 "none)"},
 		{.name = "node-name",
 		 .env = "VIPD_NODE_NAME",
 		 .arg = "NAME",
 		 .type = FLAG_TEXT,
 		 .text = &o->node_name,
+		 .check = api_syntax_subdomain,
 		 .help = "this node's name (default: $NODE_NAME, else the host name)"},
 		{.name = "namespace",
 		 .env = "VIPD_NAMESPACE",
 		 .arg = "NAME",
 		 .type = FLAG_TEXT,
 		 .text = &o->namespace_,
+		 .check = api_syntax_label,
 		 .help = "namespace of the Secrets and the DaemonSet (default: the pod's, else "
 			 "vipd-system)"},
 		{.name = "daemonset",
@@ -68,6 +146,8 @@ static int parse(struct run_flags *o, int argc, char **argv)
 		 .arg = "NAME",
 		 .type = FLAG_TEXT,
 		 .text = &o->daemonset,
+		 .may_be_empty = true,
+		 .check = api_syntax_subdomain,
 		 .help = "this agent's own; once it is deleted, the agent leaves nothing behind "
 			 "when it ends (default: none)"},
 		{.name = "state-dir",
@@ -81,18 +161,23 @@ static int parse(struct run_flags *o, int argc, char **argv)
 		 .arg = "DIR",
 		 .type = FLAG_TEXT,
 		 .text = &o->run_dir,
+		 .check = check_run_dir,
 		 .help = "socket and lock (default /run/vipd)"},
 		{.name = "health-address",
 		 .env = "VIPD_HEALTH_ADDRESS",
 		 .arg = "ADDR:PORT",
 		 .type = FLAG_TEXT,
 		 .text = &o->health_address,
+		 .may_be_empty = true,
+		 .check = check_listen,
 		 .help = "/livez and /readyz (default 127.0.0.1:9754; empty: none)"},
 		{.name = "metrics-address",
 		 .env = "VIPD_METRICS_ADDRESS",
 		 .arg = "ADDR:PORT",
 		 .type = FLAG_TEXT,
 		 .text = &o->metrics_address,
+		 .may_be_empty = true,
+		 .check = check_listen,
 		 .help = "/metrics, for Prometheus (default: where /livez is; empty: none)"},
 		{.name = "ipvs-sync-id",
 		 .env = "VIPD_IPVS_SYNC_ID",
@@ -114,7 +199,9 @@ static int parse(struct run_flags *o, int argc, char **argv)
 		 .arg = "DIR",
 		 .type = FLAG_TEXT,
 		 .text = &o->sysctl_dir,
-		 .help = "IPVS settings, used where writable (default /proc/sys/net/ipv4/vs)"},
+		 .may_be_empty = true,
+		 .help = "IPVS settings, used where writable (default /proc/sys/net/ipv4/vs; "
+			 "empty: none)"},
 		{.name = "cleanup-on-exit",
 		 .env = "VIPD_CLEANUP_ON_EXIT",
 		 .type = FLAG_SWITCH,
@@ -133,6 +220,7 @@ static int parse(struct run_flags *o, int argc, char **argv)
 		 .arg = "FORMAT",
 		 .type = FLAG_TEXT,
 		 .text = &o->log_format,
+		 .check = check_log_format,
 		 .help = "text or json (default text)"},
 	};
 	int rest;
@@ -149,19 +237,12 @@ static int parse(struct run_flags *o, int argc, char **argv)
 			"vipd run: --manifests and --kubeconfig are two sources: give one\n");
 		return -1;
 	}
-	if (strcmp(o->log_format, "text") != 0 && strcmp(o->log_format, "json") != 0) {
-		fprintf(stderr, "vipd run: --log-format: \"%s\" is neither text nor json\n",
-			o->log_format);
-		return -1;
-	}
-	return 0;
+	return find_node_name(&o->node_name);
 }
 
 int cmd_run(int argc, char **argv)
 {
-	static char host[HOST_NAME_MAX + 1];
 	struct run_flags o = {
-		.node_name = getenv("NODE_NAME"),
 		.secret_names = "vipd-vrrp",
 		.state_dir = "/var/lib/vipd",
 		.run_dir = "/run/vipd",
@@ -177,8 +258,6 @@ int cmd_run(int argc, char **argv)
 
 	if (r != 0)
 		return r > 0 ? 0 : CMD_USAGE;
-	if ((!o.node_name || !*o.node_name) && gethostname(host, sizeof(host) - 1) == 0)
-		o.node_name = host;
 	log_setup(strcmp(o.log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT,
 		  (int)o.verbosity);
 	loop_block_signals();

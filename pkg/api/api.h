@@ -25,6 +25,10 @@
 #define API_PATH_MAX 160
 #define API_AUTH_LEN 8
 
+/* NULL, or what is wrong with a name: "must be ...". Of a node, a Secret, a DaemonSet; of a namespace. */
+const char *api_syntax_subdomain(const char *text);
+const char *api_syntax_label(const char *text);
+
 /* What is wrong with an object. `path` is "" for the object as a whole. */
 struct api_problem {
 	char path[API_PATH_MAX];

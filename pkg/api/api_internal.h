@@ -78,10 +78,8 @@ bool api_read_addr(const struct api_cur *c, struct addr *ret);
 void *api_new_array(const struct api_cur *c, size_t n, size_t size);
 char *api_new_copy(const struct api_cur *c, const char *text);
 
-/* ---- api_name.c: syntax ---- */
+/* ---- api_name.c: syntax, beside that of names in api.h ---- */
 
-const char *api_syntax_subdomain(const char *text);
-const char *api_syntax_label(const char *text); /* DNS label */
 const char *api_syntax_label_key(const char *text);
 const char *api_syntax_label_value(const char *text);
 const char *api_syntax_data_key(const char *text); /* of a Secret */

@@ -32,10 +32,37 @@ gives 1 . status --run-dir "$LAB"
 gives 1 nosuch.yaml validate "$LAB/nosuch.yaml"
 gives 0 . validate "$LAB_TOP"/deploy/examples/ssh.yaml "$LAB_TOP"/deploy/examples/secret.yaml \
 	"$LAB_TOP"/deploy/examples/standalone/nodes.yaml
-VIPD_IPVS_SYNC_ID=256
-export VIPD_IPVS_SYNC_ID
-gives 2 VIPD_IPVS_SYNC_ID run --manifests "$LAB"
-unset VIPD_IPVS_SYNC_ID
+
+# with VARIABLE=VALUE COMMAND...: in the environment, for this command alone
+with()
+{
+	export "${1?}"
+	variable=${1%%=*}
+	shift
+	"$@"
+	unset "$variable"
+}
+
+step "bad values are told before anything is begun"
+for address in foo :x 127.0.0.1 127.0.0.1:65536 ::1:9754 '[127.0.0.1]:9754' localhost:9754; do
+	gives 2 'health-address.*ADDR:PORT' run --manifests "$LAB" --health-address "$address"
+	gives 2 'metrics-address.*ADDR:PORT' run --manifests "$LAB" --metrics-address="$address"
+done
+for name in 'A B' Node01 a/../b 'a?x=1' -a a. a..b; do
+	gives 2 "node-name: \"$name\" must be a DNS subdomain" run --manifests "$LAB" --node-name "$name"
+	gives 2 'daemonset.*must be a DNS subdomain' run --manifests "$LAB" --daemonset "$name"
+	gives 2 'vrrp-secret-names.*must be a DNS subdomain' run --manifests "$LAB" --vrrp-secret-names "a,$name"
+	gives 2 'namespace.*must be a DNS label' run --manifests "$LAB" --namespace "$name"
+done
+gives 2 'namespace.*must be a DNS label' run --manifests "$LAB" --namespace a.b
+gives 2 'run-dir.*too long' run --manifests "$LAB" --run-dir "/$(printf '%0120d' 0)"
+for option in manifests kubeconfig node-name namespace state-dir run-dir log-format; do
+	gives 2 "$option.*must not be empty" run --$option ''
+done
+with VIPD_IPVS_SYNC_ID=256 gives 2 VIPD_IPVS_SYNC_ID run --manifests "$LAB"
+with VIPD_METRICS_ADDRESS=9755 gives 2 VIPD_METRICS_ADDRESS run --manifests "$LAB"
+with VIPD_LOG_FORMAT=xml gives 2 'VIPD_LOG_FORMAT.*neither text nor json' run --manifests "$LAB"
+with 'NODE_NAME=A B' gives 2 'NODE_NAME.*must be a DNS subdomain' run --manifests "$LAB"
 
 step "two agents in one run directory"
 lab_init
