@@ -143,7 +143,9 @@ int flags_parse(const char *command, const char *usage, const struct flag *flags
 	for (size_t k = 0; k < n; k++) {
 		const char *value = flags[k].env ? getenv(flags[k].env) : NULL;
 
-		if (value && *value && flag_set(command, &flags[k], flags[k].env, value) < 0)
+		if (!value || (!*value && !flags[k].may_be_empty))
+			continue;
+		if (flag_set(command, &flags[k], flags[k].env, value) < 0)
 			return -1;
 	}
 	for (i = 1; i < argc; i++) {

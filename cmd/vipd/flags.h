@@ -15,7 +15,7 @@ struct flag {
 	const char *arg; /* what its value is called in the help: "DIR" */
 	const char *help;
 	enum flag_type type;
-	bool may_be_empty; /* FLAG_TEXT: "" is a value too */
+	bool may_be_empty; /* FLAG_TEXT: "" is a value too, also of the environment variable */
 	const char *(*check)(const char *text); /* FLAG_TEXT: NULL, or what is wrong with it */
 	uint64_t min, max; /* FLAG_UINT */
 	const char **text; /* where the value goes; preset to the default */
@@ -23,7 +23,8 @@ struct flag {
 };
 
 /*
- * Environment first, then the command line. 0 and *ret_rest: index of the first argument that is no
+ * Environment first, then the command line. A variable that is empty is one that is not set, but where ""
+ * is a value. 0 and *ret_rest: index of the first argument that is no
  * option; 1: help was asked for and printed; -1: bad usage, told on standard error.
  */
 int flags_parse(const char *command, const char *usage, const struct flag *flags, size_t n,

@@ -76,3 +76,28 @@ expect "and the first goes on" lab_status node01
 expect "its socket is private" [ "$(stat -c %a "$LAB/node01/run/agent.sock")" = 600 ]
 expect "SIGTERM: exit status 0" lab_agent_stop node01
 expect_not "its socket is gone" [ -e "$LAB/node01/run/agent.sock" ]
+
+step "an empty variable is a value where \"\" is one, and none elsewhere"
+code_of()
+{
+	nsexec node01 curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:9754$1"
+}
+start_with()
+{
+	nsexec node01 env "$@" "$VIPD" run >>"$LAB/node01.log" 2>&1 &
+	echo $! >"$LAB/node01.agent"
+	wait_for 5 "it runs" lab_status node01
+}
+set -- VIPD_NODE_NAME=node01 VIPD_MANIFESTS="$LAB/node01/manifests" VIPD_STATE_DIR="$LAB/node01/state" \
+	VIPD_RUN_DIR="$LAB/node01/run" VIPD_KUBECONFIG= VIPD_NAMESPACE= VIPD_LOG_FORMAT= VIPD_IPVS_SYNC_ID=
+start_with "$@"
+expect "/livez by default" [ "$(code_of /livez)" = 200 ]
+expect "/metrics there too" [ "$(code_of /metrics)" = 200 ]
+lab_agent_stop node01
+start_with "$@" VIPD_METRICS_ADDRESS=
+expect "without metrics: /livez" [ "$(code_of /livez)" = 200 ]
+expect "without metrics: no /metrics" [ "$(code_of /metrics)" = 404 ]
+lab_agent_stop node01
+start_with "$@" VIPD_HEALTH_ADDRESS=
+expect "without health: nobody listens" [ "$(code_of /livez)" = 000 ]
+lab_agent_stop node01
