@@ -51,7 +51,8 @@ struct manifest_source;
  * it may call manifest_source_where.
  *
  * OBJECT_SET comes only for new objects and for those whose JSON has changed; OBJECT_GONE only after a
- * complete successful read of the directory. OBJECT_BAD, and OBJECT_GOOD when it is over, for
+ * complete successful read of the directory, and up to 2 s later while a file that may hold the object now
+ * is being written. OBJECT_BAD, and OBJECT_GOOD when it is over, for
  * - a file that cannot be read or parsed (kind NULL, origin "dir/ssh.yaml"): its last good objects stay;
  * - the second object of the same kind, namespace and name (origin "dir/b.yaml:7"): the first one stays;
  * - the directory (kind NULL, origin "dir"): it is missing, unreadable or empty. Then nothing goes, unless

@@ -11,6 +11,8 @@
 /* Changes come in bunches: read once things have been quiet for so long, or after so long anyway. */
 #define QUIET_NS (50 * NS_PER_MS)
 #define PATIENCE_NS (500 * NS_PER_MS)
+/* What is missing while a file is being written may be in that file: it stays for so long. */
+#define HOLD_NS (2 * NS_PER_S)
 /* For what inotify does not see: mounts, files behind links, network file systems, its limits. */
 #define RESCAN_NS (10 * NS_PER_S)
 
@@ -23,6 +25,8 @@ struct entry {
 	unsigned int line;
 	size_t order; /* in files and documents */
 	bool is_news; /* not delivered yet in this version */
+	bool is_missing; /* in no file any more, and still held */
+	uint64_t missing_ns; /* then: since when */
 };
 
 struct table {
@@ -269,6 +273,48 @@ static int table_unite(struct table *t, struct complaints *l)
 	return r;
 }
 
+static bool is_held(const struct dir *d, const struct entry *e, uint64_t now_ns)
+{
+	/* Only a whole read tells what has gone, also of what had been held until then. */
+	return !d->is_whole || (d->is_unsettled && now_ns < e->missing_ns + HOLD_NS);
+}
+
+/*
+ * An object that has moved to another file is missing as long as that one is too young to be read. It must
+ * not go and come again; nor may a directory that is written to all the time keep what was deleted.
+ */
+static int table_hold(struct table *t, const struct table *old, const struct dir *d,
+		      uint64_t now_ns)
+{
+	struct entry *grown = realloc(t->items, (t->n + old->n + 1) * sizeof(*grown));
+	size_t n = t->n;
+
+	if (!grown)
+		return -ENOMEM;
+	t->items = grown;
+	for (size_t i = 0, k = 0; i < old->n; i++) {
+		struct entry e = old->items[i];
+		int c = 1;
+
+		while (k < n && (c = same_key_cmp(t->items[k].object, e.object)) < 0)
+			k++;
+		if (k < n && c == 0)
+			continue;
+		e.missing_ns = e.is_missing ? e.missing_ns : now_ns;
+		if (!is_held(d, &e, now_ns))
+			continue;
+		e.is_missing = true;
+		e.path = strdup(e.path);
+		if (!e.path)
+			return -ENOMEM;
+		json_incref(e.object);
+		line_map_ref(e.map);
+		t->items[t->n++] = e;
+	}
+	qsort(t->items, t->n, sizeof(*t->items), entry_cmp);
+	return 0;
+}
+
 /* ---- events ---- */
 
 static void tell(const struct manifest_source *s, const struct object_event *ev)
@@ -356,7 +402,7 @@ static void tell_complaints(const struct manifest_source *s, const struct compla
 }
 
 /* One read, and the events that come of it. -ENOMEM: nothing has been told, everything is as it was. */
-static int source_read(struct manifest_source *s, bool all)
+static int source_read(struct manifest_source *s, bool all, uint64_t now_ns)
 {
 	AUTO(table_done) struct table table = {0};
 	AUTO(complaints_done) struct complaints complaints = {0};
@@ -370,6 +416,8 @@ static int source_read(struct manifest_source *s, bool all)
 		r = complain_of_watch(s, &complaints);
 	if (r == 0)
 		r = table_unite(&table, &complaints);
+	if (r == 0)
+		r = table_hold(&table, &s->table, &s->dir, now_ns);
 	if (r < 0)
 		return r;
 
@@ -422,7 +470,7 @@ static void arm(struct manifest_source *s, uint64_t now_ns)
 
 static int read_and_arm(struct manifest_source *s, bool all, uint64_t now_ns)
 {
-	int r = source_read(s, all);
+	int r = source_read(s, all, now_ns);
 
 	s->changed_ns = s->dir.is_unsettled ? now_ns : 0;
 	arm(s, now_ns);
@@ -435,7 +483,9 @@ static int on_change(void *user, uint64_t now_ns)
 
 	if (!s->changed_ns)
 		s->changed_ns = now_ns;
-	arm(s, now_ns);
+	/* A timer that is set anew at each turn of the loop never runs out: not that of the patience. */
+	if (now_ns + QUIET_NS < s->changed_ns + PATIENCE_NS)
+		arm(s, now_ns);
 	return 0;
 }
 

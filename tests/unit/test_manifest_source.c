@@ -385,6 +385,92 @@ static void test_files_deleted_one_by_one(void **state)
 	assert_soon_told(f, "set K/a=1 good d ");
 }
 
+/*
+ * Writes the file anew all the time, for so long that the directory is read in between; or until something is
+ * told. False if that was because this process did not run for so long that the file had settled.
+ */
+static bool keep_writing(struct fixture *f, const char *file, const char *name, int value,
+			 uint64_t ns)
+{
+	uint64_t now_ns = mono_now_ns(), until_ns = now_ns + ns, longest_ns = 0;
+
+	while (now_ns < until_ns && !f->told[0]) {
+		uint64_t from_ns = now_ns;
+
+		put_one(f, file, name, value);
+		(void)loop_run_once(f->loop, 5 * NS_PER_MS);
+		now_ns = mono_now_ns();
+		if (now_ns - from_ns > longest_ns)
+			longest_ns = now_ns - from_ns;
+	}
+	return longest_ns < 50 * NS_PER_MS;
+}
+
+static void test_moved_to_a_file_that_is_being_written(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	put_one(f, "d/a.yaml", "a", 1);
+	put_one(f, "d/k.yaml", "k", 1);
+	start(f);
+	assert_told(f, "set K/a=1 set K/k=1 synced  ");
+	drop(f, "d/a.yaml");
+	(void)keep_writing(f, "d/b.yaml", "a", 1, 800 * NS_PER_MS);
+	assert_nothing_told(f);
+	/* With a change: that alone. */
+	drop(f, "d/b.yaml");
+	(void)keep_writing(f, "d/c.yaml", "a", 2, 800 * NS_PER_MS);
+	assert_soon_told(f, "set K/a=2 ");
+	/* Not in it after all: gone as soon as that is known. */
+	drop(f, "d/c.yaml");
+	if (keep_writing(f, "d/k.yaml", "k", 1, 800 * NS_PER_MS))
+		assert_told(f, "");
+	assert_soon_told(f, "gone K/a ");
+}
+
+/* What is held goes by a whole read only, too. */
+static void test_held_while_the_directory_is_away(void **state)
+{
+	struct fixture *f = *state;
+	bool is_punctual;
+
+	dir(f, "d");
+	put_one(f, "d/k.yaml", "k", 1);
+	start(f);
+	assert_told(f, "set K/k=1 synced  ");
+	do {
+		put_one(f, "d/a.yaml", "a", 1);
+		assert_soon_told(f, "set K/a=1 ");
+		drop(f, "d/a.yaml");
+		is_punctual = keep_writing(f, "d/k.yaml", "k", 1, 800 * NS_PER_MS);
+		if (!is_punctual)
+			assert_soon_told(f, "gone K/a ");
+	} while (!is_punctual);
+	move(f, "d", "away");
+	assert_soon_told(f, "bad d ");
+	assert_nothing_told(f);
+	move(f, "away", "d");
+	assert_soon_told(f, "gone K/a good d ");
+}
+
+static void test_gone_from_a_directory_that_never_settles(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t from_ns;
+
+	dir(f, "d");
+	put_objects(f, "d/a.yaml", (const char *const[]){"a", "b"}, (const int[]){1, 1}, 2);
+	put_one(f, "d/k.yaml", "k", 1);
+	start(f);
+	assert_told(f, "set K/a=1 set K/b=1 set K/k=1 synced  ");
+	drop(f, "d/a.yaml");
+	from_ns = mono_now_ns();
+	if (keep_writing(f, "d/k.yaml", "k", 1, 20 * NS_PER_S))
+		assert_true(mono_now_ns() >= from_ns + 2 * NS_PER_S);
+	assert_told(f, "gone K/a gone K/b ");
+}
+
 /* A volume of Kubernetes: all files change at once, by one rename of a link. */
 static void test_kubernetes_volume(void **state)
 {
@@ -480,6 +566,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_removed_and_made_again_at_once, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_files_deleted_one_by_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_moved_to_a_file_that_is_being_written, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_held_while_the_directory_is_away, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_gone_from_a_directory_that_never_settles,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kubernetes_volume, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_where, setup, teardown),
