@@ -206,15 +206,21 @@ static int start_kube(struct control *c, struct verr *reterr)
 		return verr_wrap(reterr, r, "no --manifests and no --kubeconfig");
 	if (r < 0)
 		return r;
-	if (!c->conf->kubeconfig && !c->conf->namespace_)
-		snprintf(c->namespace_, sizeof(c->namespace_), "%s", kube_config_namespace(config));
 	return open_kube(src, config, reterr);
+}
+
+/* Where the deploy manifests install, if nothing says better. */
+static void find_namespace(struct control *c)
+{
+	if (c->conf->namespace_)
+		snprintf(c->namespace_, sizeof(c->namespace_), "%s", c->conf->namespace_);
+	else if (kube_pod_namespace(NULL, c->namespace_, sizeof(c->namespace_)) < 0)
+		snprintf(c->namespace_, sizeof(c->namespace_), "vipd-system");
 }
 
 int control_source_start(struct control *c, struct verr *reterr)
 {
-	snprintf(c->namespace_, sizeof(c->namespace_), "%s",
-		 c->conf->namespace_ ? c->conf->namespace_ : "vipd-system");
+	find_namespace(c);
 	if (c->conf->manifests_dir)
 		return manifest_source_new(c->loop, c->conf->manifests_dir, control_sink, c,
 					   &c->manifests, reterr);

@@ -20,8 +20,8 @@
 struct kube_config; /* opaque */
 
 /*
- * The account of the pod. dir: NULL for /var/run/secrets/kubernetes.io/serviceaccount, which holds token,
- * ca.crt and namespace. The server is KUBERNETES_SERVICE_HOST and _PORT of the environment; several hosts, separated
+ * The account of the pod. dir: NULL for /var/run/secrets/kubernetes.io/serviceaccount, which holds token
+ * and ca.crt. The server is KUBERNETES_SERVICE_HOST and _PORT of the environment; several hosts, separated
  * by commas, are tried in turn.
  * -ENOENT: not in a cluster (the text says what is missing); -EINVAL; -ENOMEM; or what reading gives.
  */
@@ -29,7 +29,7 @@ int kube_config_load_in_cluster(const char *dir, struct kube_config **ret, struc
 /*
  * A kubeconfig file. context: NULL for its current-context. Relative paths in it are taken from its
  * directory. Understood: server, tls-server-name, insecure-skip-tls-verify, certificate-authority,
- * client-certificate, client-key (each as file or -data), token, tokenFile, namespace. -ENOTSUP, naming the
+ * client-certificate, client-key (each as file or -data), token, tokenFile. -ENOTSUP, naming the
  * field, for what would be needed to get in and is not understood (exec, auth-provider, proxy-url,
  * username, as); -EBADMSG for bad YAML or base64, with the line; -ENOENT for a context that is not there.
  */
@@ -42,8 +42,11 @@ int kube_config_load_file(const char *path, const char *context, struct kube_con
 int kube_config_set_servers(struct kube_config *c, const char *list, struct verr *reterr);
 /* kube_new asks: -EPERM if a token would leave this machine over plain http. */
 int kube_config_check(const struct kube_config *c, struct verr *reterr);
-/* The account's or the context's namespace, "default" if it has none. Borrowed from c. */
-const char *kube_config_namespace(const struct kube_config *c);
+/*
+ * The namespace of the pod that this is, however the API server is reached. dir as above. -ENOENT: it is none, or
+ * one without a service account's volume, or the name has no room in buf.
+ */
+int kube_pod_namespace(const char *dir, char *buf, size_t size);
 /* The servers, comma-separated, for people. Borrowed from c. */
 const char *kube_config_servers(const struct kube_config *c);
 /*

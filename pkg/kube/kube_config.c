@@ -38,7 +38,6 @@ void kube_config_free(struct kube_config *c)
 	secret_done(&c->cert);
 	secret_done(&c->key);
 	secret_done(&c->token);
-	free(c->namespace_);
 	free(c);
 }
 
@@ -46,11 +45,6 @@ void kube_config_free_p(struct kube_config **c)
 {
 	kube_config_free(*c);
 	*c = NULL;
-}
-
-const char *kube_config_namespace(const struct kube_config *c)
-{
-	return c->namespace_ ? c->namespace_ : "default";
 }
 
 const char *kube_config_servers(const struct kube_config *c)
@@ -255,23 +249,23 @@ static int server_from_environment(struct kube_config *c, struct verr *reterr)
 	return r < 0 ? verr_wrap(reterr, r, "KUBERNETES_SERVICE_HOST and _PORT") : 0;
 }
 
-/* The namespace is a convenience: without the file it is "default". */
-static int namespace_from_file(struct kube_config *c, const char *dir)
+int kube_pod_namespace(const char *dir, char *buf, size_t size)
 {
 	AUTO(free_p) char *path = NULL;
 	AUTO(kube_blob_done) struct kube_blob b = {0};
 
-	if (path_join(dir, "namespace", &path) < 0)
+	if (path_join(dir ? dir : ACCOUNT_DIR, "namespace", &path) < 0)
 		return -ENOMEM;
 	if (kube_file_read(path, &b, NULL) < 0)
-		return 0;
+		return -ENOENT;
 
 	size_t len = strcspn(b.bytes, " \t\r\n");
 
-	if (len == 0)
-		return 0;
-	c->namespace_ = strndup(b.bytes, len);
-	return c->namespace_ ? 0 : -ENOMEM;
+	if (len == 0 || len >= size)
+		return -ENOENT;
+	memcpy(buf, b.bytes, len);
+	buf[len] = '\0';
+	return 0;
 }
 
 int kube_config_load_in_cluster(const char *dir, struct kube_config **ret, struct verr *reterr)
@@ -288,7 +282,7 @@ int kube_config_load_in_cluster(const char *dir, struct kube_config **ret, struc
 	if (r < 0)
 		return r;
 	if (path_join(dir, "token", &c->token.path) < 0 ||
-	    path_join(dir, "ca.crt", &c->ca.path) < 0 || namespace_from_file(c, dir) < 0)
+	    path_join(dir, "ca.crt", &c->ca.path) < 0)
 		return no_memory(reterr);
 	if (access(c->token.path, R_OK) < 0) {
 		int err = errno;

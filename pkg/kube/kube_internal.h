@@ -236,7 +236,6 @@ struct kube_config {
 	char *tls_server_name; /* NULL: the host of the server */
 	bool is_insecure; /* do not verify the server */
 	struct kube_secret ca, cert, key, token;
-	char *namespace_;
 };
 
 /* Reads a small file whole: -EFBIG above 1 MiB. */

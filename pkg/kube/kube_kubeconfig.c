@@ -187,8 +187,6 @@ static int read_context(const struct reader *k, const char *name)
 		r = find(k, "users", "user", user_name, &user);
 	if (r == 0 && user_name)
 		r = read_user(k, user);
-	if (r == 0)
-		r = take_text(k, context, "namespace", &k->config->namespace_);
 	return r;
 }
 

@@ -182,13 +182,10 @@ static void in_a_pod(void **state)
 	put("token", "abc\n");
 	assert_int_equal(kube_config_load_in_cluster(dir, &c, &e), 0);
 	assert_string_equal(kube_config_servers(c), "https://[fd00::1]:443");
-	assert_string_equal(kube_config_namespace(c), "default");
 	kube_config_free(c);
-	put("namespace", "vipd-system\n");
 	assert_int_equal(setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1", 1), 0);
 	assert_int_equal(kube_config_load_in_cluster(dir, &c, &e), 0);
 	assert_string_equal(kube_config_servers(c), "https://10.96.0.1:443");
-	assert_string_equal(kube_config_namespace(c), "vipd-system");
 	kube_config_free(c);
 	assert_int_equal(
 		setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1, fd00::1,[fd00::2],api.test", 1), 0);
@@ -206,6 +203,33 @@ static void in_a_pod(void **state)
 	assert_int_equal(setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1", 1), 0);
 	assert_int_equal(setenv("KUBERNETES_SERVICE_PORT", "x", 1), 0);
 	assert_int_equal(kube_config_load_in_cluster(dir, &c, &e), -EINVAL);
+}
+
+/* The agent has a default of its own: "default" would be nobody's wish. */
+static void namespace_of_the_pod(void **state)
+{
+	static const struct {
+		const char *text; /* NULL: no such file */
+		const char *want; /* NULL: none */
+	} cases[] = {
+		{NULL, NULL},           {"", NULL},
+		{"\n", NULL},           {"kube-system", "kube-system"},
+		{"vips\n", "vips"},     {"12345678901", "12345678901"},
+		{"123456789012", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char buf[12] = "untouched";
+		int r;
+
+		(void)unlink(path_of("namespace"));
+		if (cases[i].text)
+			put("namespace", cases[i].text);
+		r = kube_pod_namespace(dir, buf, sizeof(buf));
+		assert_int_equal(r, cases[i].want ? 0 : -ENOENT);
+		assert_string_equal(buf, cases[i].want ? cases[i].want : "untouched");
+	}
 }
 
 /* ---- which cluster it is ---- */
@@ -276,7 +300,6 @@ static void kubeconfig_fields(void **state)
 		 NULL, &c, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_string_equal(kube_config_servers(c), "https://10.0.0.1:6443");
-	assert_string_equal(kube_config_namespace(c), "n");
 	assert_string_equal(c->tls_server_name, "kubernetes");
 	assert_false(c->is_insecure);
 	(void)snprintf(want, sizeof(want), "%s/pki/ca.crt", dir);
@@ -303,7 +326,6 @@ static void kubeconfig_fields(void **state)
 	if (load(FILE_OF("", ""), "two", &c, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_string_equal(c->servers[0], "http://127.0.0.1:8001");
-	assert_string_equal(kube_config_namespace(c), "default");
 	kube_config_free(c);
 }
 
@@ -467,6 +489,7 @@ int main(void)
 		cmocka_unit_test(server_lists),
 		cmocka_unit_test(no_token_in_the_clear),
 		cmocka_unit_test_setup_teardown(in_a_pod, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(namespace_of_the_pod, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(the_ca_tells_the_cluster, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(kubeconfig_fields, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(kubeconfig_refusals, make_dir, remove_dir),
