@@ -189,6 +189,14 @@ static int decode_item(struct validate *v, struct validate_item *item)
 	return r == -ENOMEM ? r : 0;
 }
 
+/* One that the API server would drop without a word. */
+static void note_namespace(const struct validate_item *item)
+{
+	if (api_is_cluster_scoped(item->kind) && manifest_clear_namespace(item->doc))
+		validate_note(item, "metadata.namespace",
+			      "is ignored: %s is cluster-scoped, remove it", item->kind);
+}
+
 static int decode_all(struct validate *v)
 {
 	size_t n = 0;
@@ -208,9 +216,10 @@ static int decode_all(struct validate *v)
 				.file = v->files[i].path,
 				.doc = doc,
 				.kind = text_at(doc->object, "kind"),
-				.namespace_ = text_at(metadata, "namespace"),
 				.name = text_at(metadata, "name"),
 			};
+			note_namespace(item);
+			item->namespace_ = text_at(metadata, "namespace");
 			int r = decode_item(v, item);
 
 			if (r < 0)

@@ -222,8 +222,8 @@ int control_source_start(struct control *c, struct verr *reterr)
 {
 	find_namespace(c);
 	if (c->conf->manifests_dir)
-		return manifest_source_new(c->loop, c->conf->manifests_dir, control_sink, c,
-					   &c->manifests, reterr);
+		return manifest_source_new(c->loop, c->conf->manifests_dir, api_is_cluster_scoped,
+					   control_sink, c, &c->manifests, reterr);
 	return start_kube(c, reterr);
 }
 

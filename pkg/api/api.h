@@ -29,6 +29,9 @@
 const char *api_syntax_subdomain(const char *text);
 const char *api_syntax_label(const char *text);
 
+/* True of our own kinds, and of those of Kubernetes that vipd reads, whose objects are in no namespace. */
+bool api_is_cluster_scoped(const char *kind);
+
 /* What is wrong with an object. `path` is "" for the object as a whole. */
 struct api_problem {
 	char path[API_PATH_MAX];

@@ -4,6 +4,12 @@
 
 #include "api/api_internal.h"
 
+bool api_is_cluster_scoped(const char *kind)
+{
+	return strcmp(kind, "VirtualIP") == 0 || strcmp(kind, "VirtualIPNodeState") == 0 ||
+	       strcmp(kind, "Node") == 0;
+}
+
 static bool is_constant(const struct api_cur *c, const char *want)
 {
 	const char *text;

@@ -43,12 +43,21 @@ int manifest_load(const char *path, struct manifest_docs *ret, struct verr *rete
  */
 unsigned int manifest_line_of(const struct manifest_doc *doc, const char *path);
 
+/*
+ * Takes the namespace away from an object of a kind that is in none, as the API server does when it is given one
+ * (kustomize puts one into all that it does not know). True if there was one; its line stays known.
+ */
+bool manifest_clear_namespace(const struct manifest_doc *doc);
+
+/* Whether objects of this kind are in no namespace. */
+typedef bool (*manifest_scope_fn)(const char *kind);
+
 struct manifest_source;
 /*
  * Reads the directory once, delivering to sink from within this call (OBJECT_SET in the order of file names
  * and of documents, then OBJECT_GONE, OBJECT_BAD, OBJECT_GOOD, OBJECT_SYNCED), and follows it afterwards,
  * by inotify and, for what inotify does not see, every 10 s. sink must not free or reload the source;
- * it may call manifest_source_where.
+ * it may call manifest_source_where. What is_cluster_scoped (NULL: nothing is) is delivered without a namespace.
  *
  * OBJECT_SET comes only for new objects and for those whose JSON has changed; OBJECT_GONE only after a
  * complete successful read of the directory, and up to 2 s later while a file that may hold the object now
@@ -61,8 +70,9 @@ struct manifest_source;
  * holds a file, so that nobody takes a volume that is not mounted yet for a wish to remove everything.
  * Files that are broken from the start do not hold it up: their OBJECT_BAD has come before it.
  */
-int manifest_source_new(struct loop *l, const char *dir, object_sink_fn sink, void *user,
-			struct manifest_source **ret, struct verr *reterr);
+int manifest_source_new(struct loop *l, const char *dir, manifest_scope_fn is_cluster_scoped,
+			object_sink_fn sink, void *user, struct manifest_source **ret,
+			struct verr *reterr);
 /* Reads everything again now (SIGHUP), delivering from within this call. */
 void manifest_source_reload(struct manifest_source *s);
 /* "dir/ssh.yaml:12" for a field of a delivered object; "dir" for one that is not. Returns buf. */

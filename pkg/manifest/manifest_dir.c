@@ -16,9 +16,9 @@
 /* A change within the clock tick of the last one leaves no trace in the times: too young to trust. */
 #define TRUST_NS (2 * NS_PER_S)
 
-int dir_init(struct dir *d, const char *path)
+int dir_init(struct dir *d, const char *path, manifest_scope_fn is_cluster_scoped)
 {
-	*d = (struct dir){.path = strdup(path)};
+	*d = (struct dir){.path = strdup(path), .is_cluster_scoped = is_cluster_scoped};
 	return d->path ? 0 : -ENOMEM;
 }
 
@@ -247,6 +247,13 @@ static void set_stamp(struct file *f, const struct stat *st)
 	f->ctime = st->st_ctim;
 }
 
+static void clear_namespaces(const struct dir *d, const struct manifest_docs *docs)
+{
+	for (size_t i = 0; d->is_cluster_scoped && i < docs->n; i++)
+		if (d->is_cluster_scoped(object_kind(docs->items[i].object)))
+			(void)manifest_clear_namespace(&docs->items[i]);
+}
+
 static int read_file(struct dir *d, struct file *f, bool all)
 {
 	struct manifest_docs docs = {0};
@@ -289,6 +296,7 @@ static int read_file(struct dir *d, struct file *f, bool all)
 	if (r < 0)
 		return set_problem(&f->problem, err.msg);
 	clear_problem(&f->problem);
+	clear_namespaces(d, &docs);
 	manifest_docs_done(&f->docs);
 	f->docs = docs;
 	return 0;

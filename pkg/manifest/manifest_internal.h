@@ -84,6 +84,7 @@ struct file {
 
 struct dir {
 	char *path; /* owned */
+	manifest_scope_fn is_cluster_scoped; /* or NULL */
 	struct file *files; /* sorted by name */
 	size_t n_files;
 	char *problem; /* NULL: the directory could be read, and is not empty */
@@ -94,7 +95,7 @@ struct dir {
 	ino_t ino;
 };
 
-int dir_init(struct dir *d, const char *path);
+int dir_init(struct dir *d, const char *path, manifest_scope_fn is_cluster_scoped);
 void dir_done(struct dir *d);
 /* Reads what has changed; everything if `all`. What cannot be read becomes a `problem`. -ENOMEM. */
 int dir_read(struct dir *d, bool all);

@@ -61,6 +61,13 @@ const char *object_namespace(const json_t *object)
 	return metadata_text(object, "namespace");
 }
 
+bool manifest_clear_namespace(const struct manifest_doc *doc)
+{
+	json_t *metadata = json_object_get(doc->object, "metadata");
+
+	return json_object_del(metadata, "namespace") == 0;
+}
+
 static int fail_at(struct parse *p, const struct line_map *map, uint32_t node, const char *text)
 {
 	unsigned int line, column;

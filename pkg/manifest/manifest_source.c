@@ -508,8 +508,9 @@ static int on_timer(void *user, uint64_t now_ns)
 	return read_and_arm(s, false, now_ns);
 }
 
-int manifest_source_new(struct loop *l, const char *dir, object_sink_fn sink, void *user,
-			struct manifest_source **ret, struct verr *reterr)
+int manifest_source_new(struct loop *l, const char *dir, manifest_scope_fn is_cluster_scoped,
+			object_sink_fn sink, void *user, struct manifest_source **ret,
+			struct verr *reterr)
 {
 	AUTO(manifest_source_free_p) struct manifest_source *s = calloc(1, sizeof(*s));
 
@@ -519,7 +520,7 @@ int manifest_source_new(struct loop *l, const char *dir, object_sink_fn sink, vo
 	s->sink = sink;
 	s->user = user;
 
-	int r = dir_init(&s->dir, dir);
+	int r = dir_init(&s->dir, dir, is_cluster_scoped);
 
 	if (r == 0)
 		r = loop_add_timer(l, LOOP_PRIO_NORMAL, on_timer, s, &s->timer);

@@ -142,6 +142,39 @@ web.yaml:26: note: VirtualIP b: spec.vrrp.priorities: there is no Node node02 in
 3 files, 8 objects, 6 of them VirtualIP: 5 problems
 END
 
+# --- namespaces: of a kind that is in none, what the API server does not look at
+cat >"$dir/scopes.yaml" <<'END'
+apiVersion: vipd.io/v1alpha1
+kind: VirtualIP
+metadata:
+  name: a
+  namespace: vipd-system
+spec: {addresses: [10.1.0.7], ports: [{port: 80}]}
+---
+apiVersion: vipd.io/v1alpha1
+kind: VirtualIP
+metadata: {name: a}
+spec: {addresses: [10.1.0.8], ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: node01, namespace: Not a label}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: vipd-vrrp, namespace: vipd-system}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: vipd-vrrp}
+END
+check 1 scopes.yaml <<'END'
+scopes.yaml:5: note: VirtualIP a: metadata.namespace: is ignored: VirtualIP is cluster-scoped, remove it
+scopes.yaml:15: note: Node node01: metadata.namespace: is ignored: Node is cluster-scoped, remove it
+scopes.yaml:10: VirtualIP a: metadata.name: there is one of this name already at scopes.yaml:4
+1 file, 5 objects, 2 of them VirtualIP: 1 problem
+END
+
 # --- other kinds, no kind, broken files, no files
 cat >"$dir/kinds.yaml" <<'END'
 apiVersion: apps/v1

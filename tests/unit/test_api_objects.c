@@ -24,6 +24,16 @@ static json_t *minimal_secret(void)
 	return json_from("{'apiVersion': 'v1', 'kind': 'Secret', 'metadata': {'name': 's'}}");
 }
 
+static void test_scopes(void **state)
+{
+	(void)state;
+	assert_true(api_is_cluster_scoped("VirtualIP"));
+	assert_true(api_is_cluster_scoped("VirtualIPNodeState"));
+	assert_true(api_is_cluster_scoped("Node"));
+	assert_false(api_is_cluster_scoped("Secret"));
+	assert_false(api_is_cluster_scoped(""));
+}
+
 static void test_node(void **state)
 {
 	json_t *object = json_from(
@@ -300,9 +310,13 @@ static void test_selectors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_node),        cmocka_unit_test(test_node_readiness),
-		cmocka_unit_test(test_bad_nodes),   cmocka_unit_test(test_secret),
-		cmocka_unit_test(test_bad_secrets), cmocka_unit_test(test_a_secret_stays_secret),
+		cmocka_unit_test(test_scopes),
+		cmocka_unit_test(test_node),
+		cmocka_unit_test(test_node_readiness),
+		cmocka_unit_test(test_bad_nodes),
+		cmocka_unit_test(test_secret),
+		cmocka_unit_test(test_bad_secrets),
+		cmocka_unit_test(test_a_secret_stays_secret),
 		cmocka_unit_test(test_selectors),
 	};
 

@@ -132,11 +132,17 @@ static void move(struct fixture *f, const char *from, const char *to)
 	assert_int_equal(rename(old, at(f, to)), 0);
 }
 
+static bool is_cluster_scoped(const char *kind)
+{
+	return strcmp(kind, "C") == 0;
+}
+
 static void start(struct fixture *f)
 {
 	struct verr e = {0};
 
-	if (manifest_source_new(f->loop, at(f, "d"), sink, f, &f->source, &e) < 0)
+	if (manifest_source_new(f->loop, at(f, "d"), is_cluster_scoped, sink, f, &f->source, &e) <
+	    0)
 		fail_msg("%s", e.msg);
 }
 
@@ -313,6 +319,32 @@ static void test_duplicates(void **state)
 	assert_soon_told(f, "set K/x=2 good c.yaml:7 ");
 	put_one(f, "d/a.yaml", "x", 3);
 	assert_soon_told(f, "set K/x=3 bad c.yaml:7 ");
+}
+
+/* A namespace makes no other object of one whose kind is in none. */
+static void test_cluster_scoped(void **state)
+{
+	struct fixture *f = *state;
+	char want[PATH_MAX], got[PATH_MAX];
+
+	dir(f, "d");
+	put(f, "d/a.yaml", "kind: C\nmetadata:\n  namespace: n\n  name: x\nv: 1\n");
+	put(f, "d/b.yaml", "kind: C\nmetadata: {name: x}\nv: 2\n");
+	put(f, "d/c.yaml",
+	    "kind: CList\nitems:\n- {kind: C, metadata: {name: y, namespace: n}}\n"
+	    "- {kind: C, metadata: {name: x, namespace: m}}\n");
+	start(f);
+	assert_told(f, "set C/x=1 set C/y=0 bad b.yaml:1 bad c.yaml:4 synced  ");
+	assert_non_null(strstr(f->problem, "C x is also in "));
+	(void)snprintf(want, sizeof(want), "%s/d/a.yaml:3", f->root);
+	assert_string_equal(manifest_source_where(f->source, "C", "", "x", "metadata.namespace",
+						  got, sizeof(got)),
+			    want);
+	/* Nor is it another version. */
+	put(f, "d/a.yaml", "kind: C\nmetadata:\n  name: x\nv: 1\n");
+	assert_nothing_told(f);
+	drop(f, "d/a.yaml");
+	assert_soon_told(f, "set C/x=2 good b.yaml:1 bad c.yaml:4 ");
 }
 
 static void test_missing_directory(void **state)
@@ -560,6 +592,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_broken_from_the_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_duplicates, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cluster_scoped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_missing_directory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_directory_that_vanishes_removes_nothing, setup,
 						teardown),
