@@ -60,6 +60,24 @@ int kube_new(struct loop *l, struct kube_config *config, const char *user_agent,
 	return 0;
 }
 
+int kube_reconfigure(struct kube *k, struct kube_config *config, struct verr *reterr)
+{
+	struct kube_auth auth;
+	int r = kube_config_check(config, reterr);
+
+	if (r == 0)
+		r = kube_auth_init(&auth, config, loop_now_ns(k->loop), reterr);
+	if (r < 0)
+		return r;
+	kube_auth_done(&k->auth);
+	kube_config_free(k->config);
+	k->auth = auth;
+	k->config = config;
+	k->server_idx = 0;
+	kube_http_reconfigured(k->http);
+	return 0;
+}
+
 void kube_free(struct kube *k)
 {
 	if (!k)

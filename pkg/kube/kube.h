@@ -74,6 +74,11 @@ typedef void (*kube_report_fn)(void *user, enum log_level level, const char *tex
  */
 int kube_new(struct loop *l, struct kube_config *config, const char *user_agent,
 	     kube_report_fn report, void *user, struct kube **ret, struct verr *reterr);
+/*
+ * Takes config on success: what begins from now on goes to its servers, with its credentials. Otherwise, for the
+ * reasons of kube_new, nothing has changed. Not from within a callback of k.
+ */
+int kube_reconfigure(struct kube *k, struct kube_config *config, struct verr *reterr);
 /* After everything that was made from it. What is still under way ends without a callback. */
 void kube_free(struct kube *k);
 void kube_free_p(struct kube **k);
@@ -114,6 +119,8 @@ struct kube_reflector;
  */
 int kube_reflector_new(struct kube *k, const struct kube_resource *resource, object_sink_fn sink,
 		       void *user, struct kube_reflector **ret, struct verr *reterr);
+/* Lists what is latest, now, and goes on from there. Not from within a callback of its client. */
+void kube_reflector_relist(struct kube_reflector *r);
 void kube_reflector_free(struct kube_reflector *r);
 void kube_reflector_free_p(struct kube_reflector **r);
 

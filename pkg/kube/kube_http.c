@@ -99,6 +99,16 @@ static void note_away(struct kube_http *h, const struct kube_transfer *t,
 	k->away = away;
 }
 
+void kube_http_reconfigured(struct kube_http *h)
+{
+	struct kube_transfer *t;
+
+	TAILQ_FOREACH(t, &h->all, in_all)
+	{
+		t->server_idx = 0;
+	}
+}
+
 /* ---- delivery ---- */
 
 static void tell_ready(struct kube_http *h, uint64_t now_ns)

@@ -44,6 +44,8 @@ struct kube_transfer {
 
 int kube_http_new(struct kube *k, struct kube_http **ret, struct verr *reterr);
 void kube_http_free(struct kube_http *h);
+/* The servers are others now: what is under way must not name one by its old number. */
+void kube_http_reconfigured(struct kube_http *h);
 /* Tells on_open or on_bytes soon. */
 void kube_http_ready(struct kube_transfer *t);
 /* A Warning header's text; reported if it is news. */

@@ -115,6 +115,7 @@ enum kube_reflect_ev_type {
 	KUBE_EV_START,
 	KUBE_EV_TIMER, /* the deadline, or any other time */
 	KUBE_EV_BACK, /* servers that did not answer do so again: somebody has found out */
+	KUBE_EV_RELIST, /* somebody wants to hear what is latest, now */
 	KUBE_EV_LIST_PAGE, /* good as a whole and delivered; version, has_more */
 	KUBE_EV_LIST_FAILED, /* fail, retry_after_ns */
 	KUBE_EV_WATCH_OPEN, /* 200, the stream begins */
@@ -138,7 +139,7 @@ struct kube_reflect_ev {
 };
 
 /* In this order. */
-#define KUBE_ACT_DROP 1u /* close the watch */
+#define KUBE_ACT_DROP 1u /* close the watch; of a relist also the list that is under way */
 #define KUBE_ACT_SWEEP 2u /* what no page of this list has named is gone */
 #define KUBE_ACT_SYNCED 4u
 #define KUBE_ACT_LIST 8u /* the first page, at `version`, with `limit` (0: all at once) */

@@ -154,6 +154,12 @@ void kube_reflectors_back(struct kube *k, uint64_t now_ns)
 	}
 }
 
+void kube_reflector_relist(struct kube_reflector *r)
+{
+	step(r,
+	     (struct kube_reflect_ev){.type = KUBE_EV_RELIST, .now_ns = loop_now_ns(r->k->loop)});
+}
+
 /* ---- lists ---- */
 
 static const char *text_of(const json_t *object, const char *key)

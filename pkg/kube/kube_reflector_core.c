@@ -219,6 +219,18 @@ static void on_back(struct kube_reflect *s, const struct kube_reflect_ev *ev)
 		s->wake_ns = wake_ns;
 }
 
+/* Whatever is under way: what is known may be from another server. What has not begun will list anyway. */
+static void on_relist(struct kube_reflect *s, struct kube_reflect_out *out)
+{
+	if (s->state == KUBE_REFLECT_IDLE)
+		return;
+	if (s->state != KUBE_REFLECT_SLEEPING)
+		out->acts |= KUBE_ACT_DROP;
+	s->is_lost = true;
+	s->is_whole = false;
+	list(s, out);
+}
+
 static void on_event(struct kube_reflect *s, const struct kube_reflect_ev *ev, bool is_bookmark)
 {
 	s->n_heard++;
@@ -251,6 +263,9 @@ static void step(struct kube_reflect *s, const struct kube_reflect_ev *ev,
 	case KUBE_EV_BACK:
 		if (s->state == KUBE_REFLECT_SLEEPING && s->is_cut_off)
 			on_back(s, ev);
+		break;
+	case KUBE_EV_RELIST:
+		on_relist(s, out);
 		break;
 	case KUBE_EV_LIST_PAGE:
 		s->n_busy = 0;

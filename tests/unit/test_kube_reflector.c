@@ -260,6 +260,76 @@ static void refusals_are_told(void **state)
 	PLAY(steps, "bad\nbad\nset a@5\nsynced\ngone a\ngood\n");
 }
 
+static struct kube_config *config_at(const struct server *s, const char *token)
+{
+	struct kube_config *config = calloc(1, sizeof(*config));
+	char url[64];
+
+	assert_non_null(config);
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", s->port);
+	assert_int_equal(kube_config_set_servers(config, url, NULL), 0);
+	config->token.data.bytes = strdup(token);
+	config->token.data.len = strlen(token);
+	return config;
+}
+
+static void read_again_from_another_server(void **state)
+{
+	static const struct server_step before[] = {
+		{.want = "?limit",
+		 .body = LIST("10", "", OBJECT("a", "1", "5") "," OBJECT("b", "2", "6"))},
+		{.want = "watch=1", .is_stream = true, .after = AFTER_HOLD},
+		/* With a configuration that is none, everything is as it was. */
+		{.want = "?limit=500 ", .body = LIST("10", "", OBJECT("b", "2", "9"))},
+		{.want = "watch=1",
+		 .is_stream = true,
+		 .after = AFTER_HOLD,
+		 .body = EVENT("MODIFIED", OBJECT("b", "2", "11"))},
+	};
+	static const struct server_step after[] = {
+		{.want = "?limit=500 ",
+		 .want_too = "Authorization: Bearer new\r\n",
+		 .body = LIST("3", "", OBJECT("c", "3", "3"))},
+		{.want = "watch=1&resourceVersion=3",
+		 .is_stream = true,
+		 .after = AFTER_HOLD,
+		 .body = EVENT("DELETED", OBJECT("c", "3", "4"))},
+	};
+	struct server old, new;
+	struct client c;
+	struct kube_reflector *r;
+	struct kube_reflector_stats stats;
+	struct kube_config *config;
+	struct verr e = {0};
+
+	(void)state;
+	server_start(&old, 0, before, ARRAY_LEN(before));
+	server_start(&new, 0, after, ARRAY_LEN(after));
+	client_start_at(&c, &old);
+	assert_int_equal(kube_reflector_new(c.kube, &vips, on_object, &c, &r, NULL), 0);
+	do {
+		(void)loop_run_once(c.loop, NS_PER_S);
+		kube_reflector_stats(r, &stats);
+	} while (!stats.is_watching);
+	config = config_at(&new, "no token");
+	assert_int_equal(kube_reconfigure(c.kube, config, &e), -EBADMSG);
+	assert_non_null(strstr(e.msg, "holds no token"));
+	kube_config_free(config);
+	kube_reflector_relist(r);
+	client_run(&c, "set b@11\n");
+	assert_int_equal(kube_reconfigure(c.kube, config_at(&new, "new"), &e), 0);
+	kube_reflector_relist(r);
+	client_run(&c, "gone c\n");
+	kube_reflector_free(r);
+	client_stop(&c);
+	server_stop(&old);
+	server_stop(&new);
+	assert_string_equal(old.mismatch, "");
+	assert_string_equal(new.mismatch, "");
+	assert_string_equal(c.log, "set a@5\nset b@6\nsynced\nset b@9\ngone a\nset b@11\n"
+				   "set c@3\ngone b\ngone c\n");
+}
+
 static void nonsense_in_a_watch(void **state)
 {
 	static const struct server_step steps[] = {
@@ -379,6 +449,7 @@ int main(void)
 		cmocka_unit_test(expired_everywhere),
 		cmocka_unit_test(nothing_but_a_list_takes_away),
 		cmocka_unit_test(refusals_are_told),
+		cmocka_unit_test(read_again_from_another_server),
 		cmocka_unit_test(nonsense_in_a_watch),
 		cmocka_unit_test(overload_of_a_watch),
 		cmocka_unit_test(an_object_of_2_MB),

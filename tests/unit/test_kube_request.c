@@ -216,6 +216,37 @@ static void servers_are_tried_in_turn(void **state)
 	assert_string_equal(s.mismatch, "");
 }
 
+/* A call that is under way ends with what its server says, and names none of those that are no more. */
+static void servers_are_others_meanwhile(void **state)
+{
+	static const struct server_step steps[] = {{.want = "GET /b "}};
+	struct kube_config *config = calloc(1, sizeof(*config));
+	struct server silent, s;
+	struct client c;
+	char url[80];
+
+	(void)state;
+	server_start(&silent, 0, NULL, 0);
+	server_start(&s, 0, steps, ARRAY_LEN(steps));
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u,http://127.0.0.1:%u", closed_port(),
+		       silent.port);
+	client_start(&c, url, NULL, true);
+	(void)ask(&c, KUBE_GET, "/a", NULL);
+	while (c.kube->stats.n_requests < 2)
+		(void)loop_run_once(c.loop, 100 * NS_PER_MS);
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", s.port);
+	assert_non_null(config);
+	assert_int_equal(kube_config_set_servers(config, url, NULL), 0);
+	assert_int_equal(kube_reconfigure(c.kube, config, NULL), 0);
+	server_stop(&silent);
+	client_run(&c, "0 -||");
+	(void)ask(&c, KUBE_GET, "/b", NULL);
+	client_run(&c, "200 -|||0\n");
+	client_stop(&c);
+	server_stop(&s);
+	assert_string_equal(s.mismatch, "");
+}
+
 static void away_and_back_are_reported_once(void **state)
 {
 	static const struct server_step steps[] = {
@@ -494,6 +525,7 @@ int main(void)
 		cmocka_unit_test(a_silent_server_is_given_up),
 		cmocka_unit_test(callbacks_may_start_and_cancel),
 		cmocka_unit_test(servers_are_tried_in_turn),
+		cmocka_unit_test(servers_are_others_meanwhile),
 		cmocka_unit_test(away_and_back_are_reported_once),
 		cmocka_unit_test(token_is_read_again_after_401),
 		cmocka_unit_test(events_become_a_series),
