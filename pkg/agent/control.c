@@ -162,8 +162,8 @@ static int on_hangup(void *user, int signo, uint64_t now_ns)
 	(void)signo;
 	(void)now_ns;
 	log_info("Objects are read again", KV_STR("signal", "SIGHUP"));
-	if (c->manifests)
-		manifest_source_reload(c->manifests);
+	control_source_reload(c);
+	c->facts_dirty = CONTROL_FACTS_ALL;
 	control_changed(c);
 	return 0;
 }

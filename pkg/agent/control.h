@@ -299,6 +299,8 @@ struct control {
 
 /* control_source.c */
 int control_source_start(struct control *c, struct verr *reterr);
+/* Reads everything again (SIGHUP): the directory, or the way to the API server and all lists. Not from a sink. */
+void control_source_reload(struct control *c);
 void control_source_done(struct control *c);
 const char *control_source_path(const struct control *c); /* for people; borrowed */
 /* Whether an object that has not been delivered by now is not there. */

@@ -186,6 +186,16 @@ static size_t count_names(const char *list)
 	return n;
 }
 
+static int load_config(const struct control *c, struct kube_config **ret, struct verr *reterr)
+{
+	int r;
+
+	if (c->conf->kubeconfig)
+		return kube_config_load_file(c->conf->kubeconfig, NULL, ret, reterr);
+	r = kube_config_load_in_cluster(NULL, ret, reterr);
+	return r < 0 ? verr_wrap(reterr, r, "no --manifests and no --kubeconfig") : 0;
+}
+
 static int start_kube(struct control *c, struct verr *reterr)
 {
 	struct control_source *src = calloc(1, sizeof(*src));
@@ -200,10 +210,7 @@ static int start_kube(struct control *c, struct verr *reterr)
 			      sizeof(*src->streams));
 	if (!src->streams)
 		return verr_set(reterr, ENOMEM, "source");
-	r = c->conf->kubeconfig ? kube_config_load_file(c->conf->kubeconfig, NULL, &config, reterr)
-				: kube_config_load_in_cluster(NULL, &config, reterr);
-	if (r < 0 && !c->conf->kubeconfig)
-		return verr_wrap(reterr, r, "no --manifests and no --kubeconfig");
+	r = load_config(c, &config, reterr);
 	if (r < 0)
 		return r;
 	return open_kube(src, config, reterr);
@@ -225,6 +232,32 @@ int control_source_start(struct control *c, struct verr *reterr)
 		return manifest_source_new(c->loop, c->conf->manifests_dir, api_is_cluster_scoped,
 					   control_sink, c, &c->manifests, reterr);
 	return start_kube(c, reterr);
+}
+
+/* The way to the API server, then the objects; what cannot be read leaves everything as it is. */
+static void reload_kube(struct control_source *src)
+{
+	struct kube_config *config = NULL;
+	struct verr err = {0};
+	int r = load_config(src->c, &config, &err);
+
+	if (r == 0)
+		r = kube_reconfigure(src->kube, config, &err);
+	if (r < 0) {
+		kube_config_free(config);
+		log_warning("Way to the Kubernetes API could not be read again: the old one stays",
+			    KV_STR("err", err.msg));
+	}
+	for (size_t i = 0; i < src->n_streams; i++)
+		kube_reflector_relist(src->streams[i].reflector);
+}
+
+void control_source_reload(struct control *c)
+{
+	if (c->manifests)
+		manifest_source_reload(c->manifests);
+	if (c->source)
+		reload_kube(c->source);
 }
 
 void control_source_done(struct control *c)

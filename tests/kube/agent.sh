@@ -26,6 +26,23 @@ if kubectl patch virtualips.vipd.io ssh --type=merge -p '{"spec":{"addresses":["
 fi
 echo "ok   an invalid edit is refused by the server: $(tail -1 "$KUBE/refusal" | cut -c1-120)"
 
+# SIGHUP: the way to the server, then the objects.
+read -r agent <"$KUBE/agent.pid"
+cp "$KUBE/node01.conf" "$KUBE/node01.good"
+echo 'clusters: [' >"$KUBE/node01.conf"
+kill -HUP "$agent"
+holds 5 "SIGHUP with a broken kubeconfig says so" grep -q 'could not be read again.*node01.conf' "$KUBE/agent.log"
+holds 10 "and the old way stays" node01_has '.source.synced and (.source.path | startswith("https://127.0.0.1:"))'
+kubectl patch virtualips.vipd.io ssh --type=merge -p '{"spec":{"addresses":["192.168.44.120"]}}' >/dev/null
+holds 5 "which is still followed" node01_owns 192.168.44.120
+sed 's,//127.0.0.1:,//localhost:,' "$KUBE/node01.good" >"$KUBE/node01.conf"
+kill -HUP "$agent"
+holds 10 "SIGHUP with another server changes to it" node01_has '.source.synced and (.source.path | startswith("https://localhost:"))'
+kubectl patch virtualips.vipd.io ssh --type=merge -p '{"spec":{"addresses":["192.168.44.121"]}}' >/dev/null
+holds 5 "which is followed" node01_owns 192.168.44.121
+node01_owns 192.168.44.100 || fail "another VIP flinched"
+cp "$KUBE/node01.good" "$KUBE/node01.conf"
+
 holds 5 "the state directory has the edit" grep -qF 192.168.44.121 "$KUBE/state/objects.json"
 kube_stop_apiserver
 holds 60 "the agent notices that the API server is gone" node01_has '.source.synced | not'
