@@ -52,6 +52,9 @@ rm "$LAB/node01/manifests/edited.yaml"
 wait_for 10 "deleted: its services go" sh -c '! nsexec node01 ipvsadm -Ln | grep -q 192.168.44.130'
 wait_for 10 "its address too" sh -c '! ip -n node01 -o address show | grep -q 192.168.44.130'
 
+# a field that is not there would be less than any number
+wait_for 20 "a pass of resending has ended lately" lab_json node01 '(.resend.lastPassAgoSeconds // 99) <= 12'
+
 step "cleanup"
 lab_agent_stop node01
 lab_agent_stop node02

@@ -181,7 +181,7 @@ for a in 192.168.44.122 192.168.44.52; do
 		  vrrp: {virtualRouterID: 6, advertisementPeriodMilliseconds: 100}
 		  ports: [{name: ssh, port: 22, protocol: TCP}]
 	YAML
-	[ $a != 192.168.44.122 ] || wait_for 10 "the first version is active" lab_is_active node01 $a
+	[ $a != 192.168.44.122 ] || wait_for 15 "the first version is active" lab_is_active node01 $a
 done
 wait_for 5 "the second is rejected" lab_json node01 '.virtualIPs[] | select(.name == "edited") |
 	.conditions | any(.type == "Accepted" and .reason == "NodeOwnAddress")'
