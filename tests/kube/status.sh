@@ -153,6 +153,17 @@ holds 10 "node02 lists it" node_state node02 '.status.virtualIPs[0].unhealthyRea
 lab_server node03 22 -e
 holds 20 "it is back" vip ssh '.status.realServersHealthy == 3'
 
+step "a stranger has the address"
+lab_client stranger 77
+ip -n stranger address add 192.168.44.120/32 dev eth0
+# whoever changes its MAC address announces all it has
+lab_in stranger sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify'
+ip -n stranger link set dev eth0 address "$(lab_mac 78)"
+holds 40 "the object says so" condition ssh Conflicted True Stranger
+holds 20 "and an Event names it" event ssh Conflicted "answers ARP as $(lab_mac 78)"
+expect "it stays ready" condition ssh Ready True Serving
+ip -n stranger address del 192.168.44.120/32 dev eth0
+
 step "two objects want one address"
 sed -e 's/name: ssh}/name: thief}/' >"$KUBE/thief.yaml" <<'YAML'
 apiVersion: vipd.io/v1alpha1
