@@ -465,6 +465,8 @@ int control_objects_save(struct control *c)
 
 		json_object_set_new(entry, "origin", json_string(o->origin));
 		json_object_set(entry, "object", o->raw);
+		if (o->before)
+			json_object_set(entry, "before", o->before->raw);
 		json_array_append_new(objects, entry);
 	}
 	char *text = json_dumps(root, JSON_COMPACT);
@@ -488,11 +490,11 @@ static const char *meta_text(const json_t *object, const char *key)
 	return s ? s : "";
 }
 
-static void load_one(struct control *c, const json_t *entry)
+/* NULL: it is no object. The key has room for 3 * API_NAME_MAX. */
+static struct control_object *saved_object(struct control *c, const json_t *object,
+					   const char *origin, char *ret_key)
 {
-	const json_t *object = json_object_get(entry, "object");
-	const char *origin = json_string_value(json_object_get(entry, "origin"));
-	struct object_event ev = {
+	const struct object_event ev = {
 		.type = OBJECT_SET,
 		.kind = json_string_value(json_object_get(object, "kind")),
 		.namespace_ = meta_text(object, "namespace"),
@@ -500,14 +502,33 @@ static void load_one(struct control *c, const json_t *entry)
 		.object = object,
 		.origin = origin,
 	};
-	char key[3 * API_NAME_MAX];
 	struct control_object *o = NULL;
 
 	if (!ev.kind || !*ev.name || object_decode(c, &ev, &o, NULL) < 0)
-		return;
+		return NULL;
 	o->stale = true;
-	object_key(&ev, key, sizeof(key));
+	object_key(&ev, ret_key, 3 * API_NAME_MAX);
+	return o;
+}
+
+static void load_one(struct control *c, const json_t *entry)
+{
+	const char *origin = json_string_value(json_object_get(entry, "origin"));
+	const json_t *before = json_object_get(entry, "before");
+	char key[3 * API_NAME_MAX], before_key[3 * API_NAME_MAX];
+	struct control_object *o = saved_object(c, json_object_get(entry, "object"), origin, key);
+
+	if (!o)
+		return;
 	object_put(c, o, key);
+	if (o->vip && before)
+		o->before = saved_object(c, before, origin, before_key);
+	if (o->before && strcmp(key, before_key) == 0) {
+		o->before->ran = true;
+	} else {
+		control_object_unref(o->before);
+		o->before = NULL;
+	}
 	c->loaded = true;
 }
 
@@ -521,7 +542,8 @@ int control_objects_load(struct control *c)
 
 	if (r < 0)
 		return r;
-	json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &jerr);
+	/* as they were read from the API */
+	json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &jerr);
 
 	if (!root)
 		return access(path, F_OK) == 0 ? -EBADMSG : -ENOENT;

@@ -108,7 +108,9 @@ static void on_daemonset(void *user, const struct object_event *ev)
 
 	switch (ev->type) {
 	case OBJECT_SET:
-		c->uninstalled = false;
+		/* with --cascade=foreground its agents end before it goes */
+		c->uninstalled = json_is_string(json_object_get(
+			json_object_get(ev->object, "metadata"), "deletionTimestamp"));
 		c->unscheduled = wants_no_node(ev->object);
 		break;
 	case OBJECT_GONE:

@@ -84,6 +84,24 @@ expect "with the log saying so" grep 'last good ones are in force' "$LAB/node01.
 mv "$LAB/aside/vips.yaml" "$LAB/node01/manifests/"
 wait_for 5 "mended: read again" lab_json node01 '(.source.fromState | not) and .source.problems == []'
 
+step "an edit that was refused"
+cp "$LAB/node01/manifests/vips.yaml" "$LAB/aside/"
+sed 's/^spec:/&\n  interface: eth9/' "$LAB/aside/vips.yaml" | lab_manifest node01 vips.yaml
+refused()
+{
+	lab_json node01 '.virtualIPs | all(.conditions[] | select(.type == "Accepted") | .reason == "NoInterface")'
+}
+wait_for 5 "it is refused" refused
+expect "the version before runs on" lab_is_active node01 $VIP
+sleep 1
+lab_agent_stop node01
+lab_agent_start node01
+in_status_again
+wait_for 15 "also after a restart: it is active" lab_is_active node01 $VIP
+expect "and the edit is refused" refused
+mv "$LAB/aside/vips.yaml" "$LAB/node01/manifests/"
+sleep 1
+
 step "a state file that is broken"
 lab_agent_stop node01
 echo '{' >"$LAB/node01/state/objects.json"
