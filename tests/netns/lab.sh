@@ -37,6 +37,20 @@ expect "the silence was measured: $report" [ "$(field silence "$report")" -ge 30
 expect "kept connections to node02" lab_report kept
 expect "none was lost" [ "$(field lost "$(cat "$LAB/kept.out")")" = 0 ]
 
+step "a server is mute"
+kill -STOP "$(cat "$LAB/node01.22.pid")"
+lab_watch new client 192.168.44.51 22 -i 100 -t 9000
+sleep 1
+report=$(lab_peek new)
+expect "connections hang, none has failed yet: $report" [ "$(field failed "$report")" = 0 ]
+expect "they are told" [ "$(field pending "$report")" -ge 5 ]
+expect "so is their age" [ "$(field oldest-pending "$report")" -ge 500 ]
+kill -USR2 "$(cat "$LAB/new.pid")"
+report=$(lab_report new)
+expect "who hangs in the end has failed: $report" [ "$(field failed "$report")" -ge 5 ]
+expect "also of those that began before the new beginning" [ "$(field oldest-pending "$report")" -ge 3500 ]
+kill -CONT "$(cat "$LAB/node01.22.pid")"
+
 step "a server dies"
 lab_server_kill node01 22
 expect_not "refused" lab_in client ask 192.168.44.51 22

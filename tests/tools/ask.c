@@ -6,8 +6,10 @@
  *	the server's name. Prints "node01=8 node02=8 failed=0" and, for failures, their kinds; exit status 1
  *	if one failed. -s prints the answers one by one before that.
  *   ask --watch [-t 2000] [-i 50] [-p PIDFILE] [-o FILE] ADDRESS PORT
- *	until SIGTERM, a new connection every i ms, not waiting for the earlier ones. The line ends with
- *	"silence=MS": the longest time without an answer.
+ *	until SIGTERM, a new connection every i ms, not waiting for the earlier ones; then those that are under
+ *	way have 3 s (and no more than t), after which they have failed. The line ends with "silence=MS": the
+ *	longest time without an answer, until SIGTERM, and with "pending=N oldest-pending=MS": how many are under
+ *	way, and since when the oldest of them is. SIGUSR1: a report as it stands.
  *   ask --hold [-n 1] [-i 100] [-l SLOW] [-q QUIET] [-z] [-w NAME] [-t 20000] [-p PIDFILE] [-o FILE]
  *	ADDRESS PORT
  *	n connections to a server that echoes, kept until SIGTERM: each sends a line every i ms, the last
@@ -21,7 +23,7 @@
  *	writes the report as it stands, where "lost" is who has waited for more than a second. -u: datagrams.
  *
  * SIGUSR2 to the last two: a report as it stands, and a new beginning: silence and the counts of --watch start
- * again, and what --watch began before counts no more.
+ * again. An answer to what --watch began before counts no more; its failure does, when it comes.
  *
  * With -p it goes to the background once it has begun (--hold: once all connections stand).
  */
@@ -45,6 +47,7 @@
 #define MAX_NAMES 64
 #define MAX_CONNS 4096
 #define SLOW_MS 3000
+#define DRAIN_MS 3000
 
 enum outcome {
 	OUT_ANSWERED,
@@ -289,77 +292,112 @@ static int run_ask(const struct options *o)
 	return tally_failed(&t) > 0;
 }
 
-static void watch_report(const struct options *o, const struct tally *t, uint64_t silence)
+struct watch {
+	struct conn conns[MAX_CONNS]; /* under way */
+	nfds_t n;
+	struct tally tally;
+	uint64_t next_ns; /* the next connection begins then */
+	uint64_t epoch_ns; /* answers to older ones do not count */
+	uint64_t last_answer_ns, silence_ns;
+};
+
+static void watch_report(const struct options *o, const struct watch *w, uint64_t now)
 {
+	uint64_t oldest = now;
 	FILE *f = report_open(o);
-	tally_print_names(t, f);
-	tally_print_failed(t, f);
-	fprintf(f, " silence=%llu\n", (unsigned long long)(silence / NS_PER_MS));
+	for (nfds_t i = 0; i < w->n; i++) {
+		if (w->conns[i].begun_ns < oldest)
+			oldest = w->conns[i].begun_ns;
+	}
+	tally_print_names(&w->tally, f);
+	tally_print_failed(&w->tally, f);
+	fprintf(f, " silence=%llu pending=%u oldest-pending=%llu\n",
+		(unsigned long long)(w->silence_ns / NS_PER_MS), (unsigned int)w->n,
+		(unsigned long long)((now - oldest) / NS_PER_MS));
 	report_close(o, f);
+}
+
+static void watch_silence(struct watch *w, uint64_t now)
+{
+	if (now - w->last_answer_ns > w->silence_ns)
+		w->silence_ns = now - w->last_answer_ns;
+}
+
+static void watch_begin_one(struct watch *w, const struct options *o, uint64_t now)
+{
+	int r = conn_begin(&w->conns[w->n], o, now);
+	if (r < 0)
+		w->tally.outcomes[outcome_of(-r)]++;
+	else
+		w->n++;
+	w->next_ns += o->interval_ms * NS_PER_MS;
+	if (w->next_ns < now)
+		w->next_ns = now;
+}
+
+/* Waits until `wake_ns` for answers, and takes those that have come. */
+static void watch_take(struct watch *w, const struct options *o, uint64_t wake_ns)
+{
+	static struct pollfd fds[MAX_CONNS];
+	for (nfds_t i = 0; i < w->n; i++)
+		fds[i] = (struct pollfd){.fd = w->conns[i].fd, .events = POLLIN};
+	uint64_t now = now_ns();
+	int wait = wake_ns > now ? (int)((wake_ns - now) / NS_PER_MS) + 1 : 0;
+	if (poll(fds, w->n, wait) < 0)
+		return;
+	now = now_ns();
+	for (nfds_t i = w->n; i-- > 0;) {
+		struct conn *c = &w->conns[i];
+		int r = fds[i].revents ? conn_read_name(c) : 0;
+		if (r == 0 && now - c->begun_ns > o->timeout_ms * NS_PER_MS)
+			r = -ETIMEDOUT;
+		if (r == 0)
+			continue;
+		if (r < 0) {
+			w->tally.outcomes[outcome_of(-r)]++;
+		} else if (c->begun_ns >= w->epoch_ns) {
+			w->tally.outcomes[OUT_ANSWERED]++;
+			tally_name(&w->tally, c->name);
+			watch_silence(w, now);
+			w->last_answer_ns = now;
+		}
+		conn_end(c);
+		*c = w->conns[--w->n];
+	}
 }
 
 static int run_watch(const struct options *o)
 {
-	static struct conn conns[MAX_CONNS];
-	static struct pollfd fds[MAX_CONNS];
-	nfds_t n = 0;
-	struct tally t = {0};
-	uint64_t next = now_ns();
-	uint64_t last_answer = next;
-	uint64_t silence = 0;
-	uint64_t epoch = 0;
+	static struct watch w;
+	w.next_ns = w.last_answer_ns = now_ns();
 
 	while (!stopping) {
 		uint64_t now = now_ns();
-		if (renewing) {
-			renewing = 0;
-			watch_report(o, &t,
-				     now - last_answer > silence ? now - last_answer : silence);
-			memset(&t, 0, sizeof t);
-			epoch = last_answer = now;
-			silence = 0;
-		}
-		if (now >= next && n < MAX_CONNS) {
-			int r = conn_begin(&conns[n], o, now);
-			if (r < 0)
-				t.outcomes[outcome_of(-r)]++;
-			else
-				n++;
-			next += o->interval_ms * NS_PER_MS;
-			if (next < now)
-				next = now;
-		}
-		for (nfds_t i = 0; i < n; i++)
-			fds[i] = (struct pollfd){.fd = conns[i].fd, .events = POLLIN};
-		now = now_ns();
-		int wait = next > now ? (int)((next - now) / NS_PER_MS) + 1 : 0;
-		if (poll(fds, n, wait) < 0)
-			continue;
-		now = now_ns();
-		for (nfds_t i = n; i-- > 0;) {
-			int r = fds[i].revents ? conn_read_name(&conns[i]) : 0;
-			if (r == 0 && now - conns[i].begun_ns > o->timeout_ms * NS_PER_MS)
-				r = -ETIMEDOUT;
-			if (r == 0)
-				continue;
-			bool counts = conns[i].begun_ns >= epoch;
-			if (counts)
-				t.outcomes[r < 0 ? outcome_of(-r) : OUT_ANSWERED]++;
-			if (r > 0 && counts) {
-				tally_name(&t, conns[i].name);
-				if (now - last_answer > silence)
-					silence = now - last_answer;
-				last_answer = now;
+		if (reporting || renewing) {
+			watch_silence(&w, now);
+			watch_report(o, &w, now);
+			if (renewing) {
+				w.tally = (struct tally){0};
+				w.epoch_ns = w.last_answer_ns = now;
+				w.silence_ns = 0;
 			}
-			conn_end(&conns[i]);
-			conns[i] = conns[--n];
+			reporting = renewing = 0;
 		}
+		if (now >= w.next_ns && w.n < MAX_CONNS)
+			watch_begin_one(&w, o, now);
+		watch_take(&w, o, w.next_ns);
 	}
-	/* A silence that has not ended counts as well. */
-	if (now_ns() - last_answer > silence)
-		silence = now_ns() - last_answer;
-	watch_report(o, &t, silence);
-	return tally_failed(&t) > 0;
+	/* A silence that has not ended counts as well, the time that nothing is begun in does not. */
+	uint64_t now = now_ns();
+	uint64_t deadline = now + DRAIN_MS * NS_PER_MS;
+	watch_silence(&w, now);
+	uint64_t silence = w.silence_ns;
+	for (; w.n > 0 && now < deadline; now = now_ns())
+		watch_take(&w, o, now + 100 * NS_PER_MS);
+	w.silence_ns = silence;
+	w.tally.outcomes[OUT_TIMEOUT] += (unsigned int)w.n;
+	watch_report(o, &w, now);
+	return tally_failed(&w.tally) > 0;
 }
 
 static void hold_send_line(struct conn *c, uint64_t now, bool udp)
