@@ -3,6 +3,7 @@
 
 # shellcheck disable=SC2034 # for the tests
 VIP=192.168.44.120
+VIP6=fd00:44::120
 
 # promise_vip NAME ADDRESS VRID PERIOD_MS [PREEMPTION_DELAY_MS]: a VIP of port 22 that prefers node01, on standard output.
 promise_vip()
@@ -13,7 +14,7 @@ promise_vip()
 		kind: VirtualIP
 		metadata: {name: $1}
 		spec:
-		  addresses: [$2]
+		  addresses: ["$2"]
 		  vrrp:
 		    virtualRouterID: $3
 		    advertisementPeriodMilliseconds: $4
@@ -70,7 +71,7 @@ promise_ms()
 promise_watch()
 {
 	for promise_n in "$@"; do
-		lab_background "$promise_n.addresses" "$promise_n" ip -ts -o -4 monitor address
+		lab_background "$promise_n.addresses" "$promise_n" ip -ts -o monitor address
 		within 5 promise_hears "$promise_n" || fail "ip monitor is deaf"
 	done
 }
@@ -84,10 +85,32 @@ promise_hears()
 # promise_changes NODE ADDRESS: lines "MICROSECONDS add|del", oldest first. A renewal is an "add" too.
 promise_changes()
 {
-	grep -F " $2/32 " "$LAB/$1.addresses.out" | tr -d '[]' | while read -r promise_at promise_what _; do
+	case $2 in *:*) promise_len=128 ;; *) promise_len=32 ;; esac
+	grep -F " $2/$promise_len " "$LAB/$1.addresses.out" | tr -d '[]' | while read -r promise_at promise_what _; do
 		promise_at=$(date -d "$promise_at" +%s%6N)
 		[ "$promise_what" = Deleted ] && echo "$promise_at del" || echo "$promise_at add"
 	done
+}
+
+# promise_moved NODE ADDRESS: when NODE got the address, on the clock of promise_mono_ms; nothing if it has not.
+promise_moved()
+{
+	promise_at=$(promise_changes "$1" "$2" | sed -n 's/ add$//p' | head -1)
+	[ -z "$promise_at" ] || promise_mono_ms "$promise_at"
+}
+
+# promise_mono_ms MICROSECONDS: what lab_now_ms, and the reports of `ask --hold`, said then.
+promise_mono_ms()
+{
+	echo $(($(lab_now_ms) - ($(promise_now_us) - $1) / 1000))
+}
+
+# promise_given_up NODE ADDRESS PORT: when NODE's checks last found this real server dead; nothing if they have not.
+promise_given_up()
+{
+	promise_at=$(sed -n "s/^I[0-9]* *\([0-9:.]*\) .*\"Real server changed\" address=\"$2\" port=$3 .*to=\"Unhealthy\".*/\1/p" \
+		"$LAB/$1.log" | tail -1)
+	[ -z "$promise_at" ] || date -d "$promise_at" +%s%6N
 }
 
 # promise_capture NAME NODE FILTER: what NODE sends, with its time, in $LAB/NAME.out.
@@ -179,6 +202,13 @@ promise_machine()
 	lab_background machine sw beat
 }
 
+# promise_machine_normal: the same of a thread without SCHED_FIFO, which all of the agent but the election is.
+promise_machine_normal()
+{
+	# shellcheck disable=SC2046 # words, or nothing
+	lab_background machine sw $(command -v setpriv >/dev/null && echo setpriv --bounding-set -sys_nice) beat
+}
+
 promise_machine_stop()
 {
 	promise_beats=$(lab_report machine)
@@ -189,4 +219,32 @@ promise_machine_stop()
 promise_punctual()
 {
 	[ "$1" -le $((2 * $2)) ] || [ "$1" -le $((3 * promise_worst)) ]
+}
+
+# --- what is back within a second
+
+# promise_heal WHAT CHECK...: waits until CHECK succeeds and notes how long that took, without what it takes to look. A look
+# that just missed it and the one that finds it are the test's own time.
+promise_heal()
+{
+	promise_what=$1
+	shift
+	wait_for 5 "$promise_what" "$@"
+	promise_waited=$LAB_WAITED_MS
+	promise_t0=$(lab_now_ms)
+	"$@" >/dev/null 2>&1
+	promise_waited=$((promise_waited - 2 * ($(lab_now_ms) - promise_t0)))
+	echo "$((promise_waited > 0 ? promise_waited : 0)) $promise_what" >>"$LAB/heals"
+}
+
+# promise_healed MS: nothing took longer than that, but for the machine's own lateness since promise_machine_normal, and a
+# tenth of a second between two looks.
+promise_healed()
+{
+	promise_machine_stop
+	promise_slowest=$(sort -n "$LAB/heals" | tail -1)
+	: >"$LAB/heals"
+	promise_limit=$(($1 + 100 + 2 * promise_worst / 1000))
+	note "figure: the slowest: $promise_slowest: ${promise_slowest%% *} ms"
+	expect "within $1 ms and what the machine takes" [ "${promise_slowest%% *}" -le $promise_limit ]
 }

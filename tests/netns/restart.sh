@@ -17,9 +17,9 @@ wait_for 15 "and serves" lab_in client ask -t 500 $VIP 22
 # Right after lab_agent_start: the promise is a second.
 in_status_again()
 {
-	wait_for 5 "status tells of both" lab_json node01 '.virtualIPs | length == 2 and all(.role != "NotRun")'
-	note "figure: in status again after $(seconds "$LAB_WAITED_MS") s"
+	promise_heal "status tells of both" lab_json node01 '.virtualIPs | length == 2 and all(.role != "NotRun")'
 }
+promise_machine_normal
 
 step "killed while active"
 lab_hold held client $VIP 22 -n 20 -i 50
@@ -108,3 +108,4 @@ echo '{' >"$LAB/node01/state/objects.json"
 lab_agent_start node01
 in_status_again
 expect "is named in the log" grep 'State directory holds nothing usable' "$LAB/node01.log"
+promise_healed 1000
