@@ -221,8 +221,8 @@ promise_punctual()
 	[ "$1" -le $((2 * $2)) ] || [ "$1" -le $((3 * promise_worst)) ]
 }
 
-# promise_in_time US LIMIT_US: within the limit and what promise_machine_normal has seen: who sleeps may be late by that, and
-# late again.
+# promise_in_time US LIMIT_US: within the limit and what promise_machine or promise_machine_normal has seen: who sleeps may be
+# late by that, and late again.
 promise_in_time()
 {
 	[ "$1" -le $(($2 + 2 * promise_worst)) ]

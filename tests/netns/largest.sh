@@ -47,11 +47,12 @@ end_us=$(promise_now_us)
 lab_stop beat
 promise_machine_stop
 note "figure: 1,000 VIPs come: $(promise_beat "$LAB/beat.out" 100 "$begin_us" "$middle_us")"
-worst=$(cat "$LAB/beat.99.9")
+worst=$(cat "$LAB/beat.100")
 note "figure: 1,000 VIPs go: $(promise_beat "$LAB/beat.out" 100 "$middle_us" "$end_us")"
-# The promise is 2 ms; where the election has no SCHED_FIFO, the machine decides.
+# The promise is 2 ms, and what the machine does to others of that priority; where the election has no SCHED_FIFO, the machine
+# decides.
 if lab_json node01 .kernel.realtime >/dev/null; then
-	expect "adverts are on the beat while they come" promise_punctual "$worst" 5000
-	expect "and while they go" promise_punctual "$(cat "$LAB/beat.99")" 5000
+	expect "adverts are on the beat while they come" promise_in_time "$worst" 2000
+	expect "and while they go" promise_in_time "$(cat "$LAB/beat.100")" 2000
 fi
 expect "no role changed meanwhile" [ "$(grep -c '"Role changed" virtualIP="v[0-9]*"' "$LAB/node01.log")" = 40 ]
