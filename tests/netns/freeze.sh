@@ -33,7 +33,7 @@ frozen_vip()
 	both_us=$((left_us > cont_us ? left_us - cont_us : 0))
 	note "figure: $1: frozen $seconds s at $period ms: both own it after SIGCONT for $(promise_ms $both_us) ms"
 	# What the machine does to a thread that only sleeps comes on top.
-	expect "both own it only as long as node01 needs to wake" promise_in_time $both_us 20000
+	expect "both own it only as long as node01 needs to wake" promise_in_time $both_us 20000 100000
 	added=$(promise_changes node01 "$1" | awk -v since="$((cont_us + both_us))" '$1 > since && $2 == "add"')
 	expect "and it does not come back to node01" [ -z "$added" ]
 }

@@ -134,7 +134,7 @@ for vip in $VIP $VIP6; do
 	wait_for 10 "up: node01 takes it back" lab_only_active node01 $vip
 done
 link_is_back node01
-promise_healed 1000
+promise_healed 1000 3000
 
 step "a second program flushes all rules every second"
 sleep 1

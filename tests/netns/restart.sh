@@ -108,4 +108,4 @@ echo '{' >"$LAB/node01/state/objects.json"
 lab_agent_start node01
 in_status_again
 expect "is named in the log" grep 'State directory holds nothing usable' "$LAB/node01.log"
-promise_healed 1000
+promise_healed 1000 5000
