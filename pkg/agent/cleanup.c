@@ -64,6 +64,14 @@ static int read_state(struct cleanup *k, struct verr *reterr)
 	return 0;
 }
 
+/* -1: vipd has not changed it. */
+static int former_value(const json_t *of_link, const char *name)
+{
+	const json_t *v = json_object_get(of_link, name);
+
+	return v ? (int)json_integer_value(v) : -1;
+}
+
 static int clean_links(struct cleanup *k, struct rtnl *rtnl, struct verr *reterr)
 {
 	const json_t *former = json_object_get(k->former, "links");
@@ -87,10 +95,8 @@ static int clean_links(struct cleanup *k, struct rtnl *rtnl, struct verr *reterr
 		if (r == 0 && f) {
 			const struct plan_linkconf conf = {
 				.ifindex = links[i].ifindex,
-				.arp_ignore =
-					(int)json_integer_value(json_object_get(f, "arpIgnore")),
-				.arp_announce =
-					(int)json_integer_value(json_object_get(f, "arpAnnounce")),
+				.arp_ignore = former_value(f, "arpIgnore"),
+				.arp_announce = former_value(f, "arpAnnounce"),
 			};
 
 			r = rtnl_linkconf_set(rtnl, &conf, reterr);

@@ -502,6 +502,7 @@ void control_settings_open(struct control *c);
 void control_settings_update(struct control *c);
 int control_state_path(const struct control *c, const char *name, char *buf, size_t size);
 int control_file_write(const char *path, const char *text, size_t len);
-void control_links_remember(struct control *c, const struct plan_link *link);
+void control_links_remember(struct control *c, const struct plan_link *link,
+			    const struct plan_linkconf *wanted);
 
 #endif

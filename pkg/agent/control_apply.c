@@ -206,9 +206,11 @@ static int apply_link(struct control *c, const struct plan_op *op, struct verr *
 
 		if (l->ifindex != op->link.ifindex)
 			continue;
-		control_links_remember(c, l);
-		l->arp_ignore = op->link.arp_ignore;
-		l->arp_announce = op->link.arp_announce;
+		control_links_remember(c, l, &op->link);
+		if (op->link.arp_ignore >= 0)
+			l->arp_ignore = op->link.arp_ignore;
+		if (op->link.arp_announce >= 0)
+			l->arp_announce = op->link.arp_announce;
 	}
 	return rtnl_linkconf_set(c->rtnl, &op->link, reterr);
 }

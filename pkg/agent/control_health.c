@@ -171,17 +171,19 @@ const struct control_target *control_health_find(const struct control *c,
 	return find(c, address, check);
 }
 
-/* At adoption the weight found in the kernel is the first verdict. */
+/* At adoption the weight found in the kernel is the first verdict: that of a service which this check decides on. */
 static bool adopted_healthy(const struct control *c, const struct plan_target *pt)
 {
-	for (size_t i = 0; i < c->n_have_services; i++) {
-		const struct plan_service *s = &c->have_services[i];
+	for (size_t i = 0; c->n_have_services > 0 && i < c->plan->n_vips; i++) {
+		const struct api_vip *vip = c->plan->vips[i].vip;
 
-		if (s->fwmark || !control_owns(c, &s->addr))
-			continue;
-		for (size_t d = 0; d < s->n_dests; d++) {
-			if (s->dests[d].weight > 0 && s->dests[d].port == pt->check->port &&
-			    addr_eq(&s->dests[d].addr, &pt->address))
+		for (size_t p = 0; p < vip->n_ports; p++) {
+			struct control_dests d;
+
+			if (!api_check_eq(&vip->ports[p].check, pt->check))
+				continue;
+			d = control_dests_of(c, vip, &vip->ports[p], &pt->address);
+			if (d.any && d.weight > 0)
 				return true;
 		}
 	}

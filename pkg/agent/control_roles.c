@@ -363,7 +363,8 @@ void control_roles_repair(struct control *c)
 
 	HASH_ITER(hh_name, c->by_name, v, next)
 	{
-		if (v->has_role)
+		/* with the last VIP of a family its tables go, and nothing of it is to be put back */
+		if (v->has_role && control_plan_of(c, v))
 			to_switch(c, SWITCHOVER_REPAIR, v->id, NULL);
 	}
 }

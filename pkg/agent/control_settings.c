@@ -87,16 +87,24 @@ static json_t *section(json_t *root, const char *name)
 	return s;
 }
 
-void control_links_remember(struct control *c, const struct plan_link *link)
+/* Its value before the first change; true if it had to be added. */
+static bool remember_once(json_t *of_link, const char *name, int former, int wanted)
 {
-	json_t *root = former_load(c), *links = section(root, "links");
+	if (wanted < 0 || former < 0 || json_object_get(of_link, name))
+		return false;
+	return json_object_set_new(of_link, name, json_integer(former)) == 0;
+}
 
-	if (!json_object_get(links, link->name) && link->arp_ignore >= 0) {
-		json_object_set_new(links, link->name,
-				    json_pack("{s:i, s:i}", "arpIgnore", link->arp_ignore,
-					      "arpAnnounce", link->arp_announce));
+void control_links_remember(struct control *c, const struct plan_link *link,
+			    const struct plan_linkconf *wanted)
+{
+	json_t *root = former_load(c);
+	json_t *of_link = section(section(root, "links"), link->name);
+	bool is_new = remember_once(of_link, "arpIgnore", link->arp_ignore, wanted->arp_ignore);
+
+	is_new |= remember_once(of_link, "arpAnnounce", link->arp_announce, wanted->arp_announce);
+	if (is_new)
 		former_save(c, root);
-	}
 	json_decref(root);
 }
 

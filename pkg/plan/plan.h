@@ -235,7 +235,7 @@ struct plan_route { /* route `local ADDR dev lo table local src SRC` */
 
 struct plan_linkconf {
 	unsigned int ifindex;
-	int arp_ignore, arp_announce;
+	int arp_ignore, arp_announce; /* in an operation, -1: leave alone, it is enough */
 };
 
 struct plan_sync { /* both daemons, or none (sync_id 0) */

@@ -50,8 +50,15 @@ static void diff_links(struct diff *d)
 			j++;
 		if (j < d->have->n_links && d->have->links[j].ifindex == w->ifindex)
 			h = &d->have->links[j];
-		if (!h || h->arp_ignore < w->arp_ignore || h->arp_announce < w->arp_announce)
-			emit(d, &(struct plan_op){.type = PLAN_OP_LINKCONF, .link = *w});
+		if (h && h->arp_ignore >= w->arp_ignore && h->arp_announce >= w->arp_announce)
+			continue;
+		struct plan_op op = {.type = PLAN_OP_LINKCONF, .link = *w};
+
+		if (h && h->arp_ignore >= w->arp_ignore)
+			op.link.arp_ignore = -1;
+		if (h && h->arp_announce >= w->arp_announce)
+			op.link.arp_announce = -1;
+		emit(d, &op);
 	}
 }
 

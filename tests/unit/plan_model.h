@@ -146,10 +146,15 @@ static inline void model_apply_route(struct plan_kernel *k, const struct plan_op
 static inline void model_apply_link(struct plan_kernel *k, const struct plan_op *op)
 {
 	for (size_t i = 0; i < k->n_links; i++) {
-		if (k->links[i].ifindex == op->link.ifindex) {
-			k->links[i] = op->link;
-			return;
-		}
+		struct plan_linkconf *l = &k->links[i];
+
+		if (l->ifindex != op->link.ifindex)
+			continue;
+		if (op->link.arp_ignore >= 0)
+			l->arp_ignore = op->link.arp_ignore;
+		if (op->link.arp_announce >= 0)
+			l->arp_announce = op->link.arp_announce;
+		return;
 	}
 	k->links = realloc(k->links, (k->n_links + 1) * sizeof(*k->links));
 	assert_non_null(k->links);

@@ -271,6 +271,11 @@ static void test_settings(void **state)
 
 	s.have.links[0].arp_ignore = 0;
 	diff(&s);
+	assert_int_equal(only(&s, PLAN_OP_LINKCONF)->link.arp_ignore, 1);
+	assert_int_equal(only(&s, PLAN_OP_LINKCONF)->link.arp_announce, -1);
+	s.have.links[0] = (struct plan_linkconf){IFINDEX_ETH0, 2, 0}; /* one of them stricter */
+	diff(&s);
+	assert_int_equal(only(&s, PLAN_OP_LINKCONF)->link.arp_ignore, -1);
 	assert_int_equal(only(&s, PLAN_OP_LINKCONF)->link.arp_announce, 2);
 	s.have.links[0].arp_ignore = 1;
 	s.have.links[0].arp_announce = -1; /* not known */
