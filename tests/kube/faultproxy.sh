@@ -16,7 +16,8 @@ faultproxy_start()
 {
 	kube_free_port && faultproxy_plain=$KUBE_PORT
 	kube_free_port && FAULTPROXY_PORT=$KUBE_PORT
-	kube_run kubectl-proxy kubectl --kubeconfig "$KUBE/$1.conf" proxy --port="$faultproxy_plain"
+	# not the function kubectl, which ends after two minutes
+	kube_run kubectl-proxy command kubectl --kubeconfig "$KUBE/$1.conf" proxy --port="$faultproxy_plain"
 	kube_within 20 curl -fsS -m 5 "http://127.0.0.1:$faultproxy_plain/version" || kube_fail "kubectl proxy"
 	mkfifo "$KUBE/commands"
 	"$KUBE_TOP/build/tools/faultproxy" "$FAULTPROXY_PORT" "$faultproxy_plain" \
