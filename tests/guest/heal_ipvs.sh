@@ -4,6 +4,7 @@
 # second, counted, logged once per cause; kept connections go on, but for those that send while IPVS is empty.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"
+. "$(dirname "$0")/../lib/promise.sh"
 . "$(dirname "$0")/../lib/load.sh"
 export NODES="node01 node02"
 load_ports()
@@ -30,16 +31,22 @@ repaired()
 	t1=$(lab_now_ms)
 	load_healthy node01
 	lab_in node01 ipvsadm -Sn | grep -q "^-A -f"
-	took=$((2 * t1 - t0 - $(lab_now_ms)))
+	look=$(($(lab_now_ms) - t1))
+	took=$((t1 - t0 - look))
 	echo $took >>"$LAB/took"
+	# A look that just missed it is the test's own time as well.
+	[ $((took - look)) -le "$slowest" ] || slowest=$((took - look))
 }
 
-# within_a_second: half of the repairs; an emulated processor that stands still for a second proves nothing.
+# within_a_second: half of the repairs, and all of them but for the machine's own lateness: an emulated processor that stands
+# still for a second proves nothing.
 within_a_second()
 {
 	[ "$(sort -n "$LAB/took" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }')" -le 1000 ] ||
 		fail "put back after $(sort -n "$LAB/took" | tr '\n' ' ')ms"
 	: >"$LAB/took"
+	promise_machine_stop
+	expect "the slowest after $slowest ms" promise_in_time $((slowest * 1000)) 1000000 3000000
 }
 
 repairs()
@@ -49,6 +56,8 @@ repairs()
 
 step "ipvsadm -C"
 before=$(repairs)
+slowest=0
+promise_machine_normal
 for i in 1 2 3; do
 	lab_in node01 ipvsadm -C
 	repaired
@@ -86,6 +95,8 @@ step "a program deletes the service every second"
 lines=$(wc -l <"$LAB/node01.log")
 before=$(repairs)
 worst_ms=0
+slowest=0
+promise_machine_normal
 rounds=$(number 10 60)
 i=0
 while [ $i -lt "$rounds" ]; do
@@ -102,6 +113,15 @@ note "$rounds times: put back after at most $worst_ms ms; counted $counted, logg
 tail -n +$((lines + 1)) "$LAB/node01.log" | cut -c1-200 | head -5
 expect "counted" [ $counted -ge "$rounds" ]
 expect "not logged once per repair" [ "$logged" -lt $((rounds / 2)) ]
+# Again only after a minute in which a cause did not show: a slow machine may have one between the steps.
+told=$(sed -n 's/.*put back" what="\([a-z]*\)".*/\1/p' "$LAB/node01.log" | sort | uniq -c | awk '{ print $2 "=" $1 }' | tr '\n' ' ')
+note "lines of log by cause: $told"
+for cause in services sync; do
+	expect "$cause: logged" [ "$(field $cause "$told")" -ge 1 ]
+done
+for cause in services destinations sync; do
+	expect "$cause: few lines" [ "$(field $cause "$told")" -le 2 ]
+done
 lab_watch new client $VIP 80 -i 100 -t 20000
 sleep 2
 report=$(lab_report new)
