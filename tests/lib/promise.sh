@@ -222,12 +222,12 @@ promise_punctual()
 }
 
 # promise_in_time US LIMIT_US [BUSY_US]: within the limit and what promise_machine or promise_machine_normal has seen: who
-# sleeps may be late by that, and late again. On a machine that is late by more than a tenth of a second, and so is slow at
-# all else too, within BUSY_US at least.
+# sleeps may be late by that, and late again. On a machine that is late by more than 30 ms, and so is slow at all else
+# too, within BUSY_US at least.
 promise_in_time()
 {
 	promise_limit=$(($2 + 2 * promise_worst))
-	[ "$promise_worst" -le 100000 ] || [ $promise_limit -ge "${3:-0}" ] || promise_limit=$3
+	[ "$promise_worst" -le 30000 ] || [ $promise_limit -ge "${3:-0}" ] || promise_limit=$3
 	[ "$1" -le $promise_limit ]
 }
 
