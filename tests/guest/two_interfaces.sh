@@ -25,7 +25,7 @@ for n in $NODES; do
 	ip -n "$n" -6 address add "fd00:44::15$k/64" dev eth1 nodad
 done
 
-# resolve: asks eight times for each address; who answered is in $answers.
+# resolve: asks eight times for each address; who answered is in $answers4 and $answers6.
 resolve()
 {
 	lab_background arp client tcpdump -l -e -nn -i eth0 "arp[6:2] == 2 or (icmp6 and ip6[40] == 136)"
@@ -40,19 +40,27 @@ resolve()
 	done
 	sleep 1
 	lab_stop arp
-	answers=$(grep -e "$VIP is-at" -e "tgt is $VIP6" "$LAB/arp.out" | awk '{ print $2 }' | sort | uniq -c |
-		awk '{ printf "%s%s=%d", (n++ ? " " : ""), $2, $1 }')
+	answers4=$(who_answered "$VIP is-at")
+	answers6=$(who_answered "tgt is $VIP6")
 }
 
+who_answered()
+{
+	grep -F "$1" "$LAB/arp.out" | awk '{ print $2 }' | sort | uniq -c | awk '{ printf "%s%s=%d", (n++ ? " " : ""), $2, $1 }'
+}
+
+# only_answers LASTBYTE: for each address, nobody but the interface of this MAC address.
 only_answers()
 {
 	resolve
-	note "answers: $answers"
-	case "$answers" in
-	"$(lab_mac "$1")="*" "* | "") fail "answers for $VIP or $VIP6: $answers" ;;
-	"$(lab_mac "$1")="*) ;;
-	*) fail "answers for $VIP or $VIP6: $answers" ;;
-	esac
+	note "answers: $answers4, IPv6: $answers6"
+	for answers in "$answers4" "$answers6"; do
+		case "$answers" in
+		*" "*) fail "more than one answers: $answers4, IPv6: $answers6" ;;
+		"$(lab_mac "$1")="*) ;;
+		*) fail "answers for $VIP and $VIP6: $answers4, IPv6: $answers6" ;;
+		esac
+	done
 }
 
 step "both on one segment"
@@ -104,8 +112,14 @@ load_real_servers()
 	esac
 }
 load_manifests 100 99 98
-sleep 3
+knows_addresses()
+{
+	# Of its own addresses it takes the one on the VIP's network.
+	lab_json "$1" '[.virtualIPs[].members[] | select(.self | not) | .address] | sort | map(sub("5[12]$"; "")) ==
+		["192.168.55.", "fd00:55::"]'
+}
 for n in $NODES; do
+	wait_for 20 "$n knows the nodes by their new addresses" knows_addresses "$n"
 	wait_for 60 "$n: all real servers passed their check" load_healthy "$n"
 done
 for vip in $VIP $VIP6; do
