@@ -4,6 +4,9 @@
 
 #include "agent/control.h"
 
+/* With so many, link-local ones that the kernel has forgotten are forgotten here, too. */
+#define NEIGHS_MAX 4096
+
 /* Next address of a link that is none of our VIPs': those come and go with the roles. */
 static const struct plan_ifaddr *next_addr(const struct control *c, const struct plan_link *l,
 					   size_t *i)
@@ -196,10 +199,23 @@ static int node_addresses(const struct control *c, struct addrs *ret)
 	return r;
 }
 
-/* Only nodes' addresses and link-local ones are of interest. */
-static bool neigh_matters(const struct addrs *nodes, const struct plan_neigh *n)
+/* Before the first plan any may be. */
+static bool is_vip_link(const struct control *c, unsigned int ifindex)
 {
-	return addr_is_link_local(&n->addr) || addrs_have(nodes, &n->addr);
+	for (size_t i = 0; c->plan && i < c->plan->n_vips; i++) {
+		if (c->plan->vips[i].ifindex == ifindex)
+			return true;
+	}
+	return !c->plan;
+}
+
+/* Only nodes' addresses are of interest, and who speaks by a link-local one where VIPs are: not each pod's. */
+static bool neigh_matters(const struct control *c, const struct addrs *nodes,
+			  const struct plan_neigh *n)
+{
+	if (addr_is_link_local(&n->addr))
+		return c->n_neighs < NEIGHS_MAX && is_vip_link(c, n->ifindex);
+	return addrs_have(nodes, &n->addr);
 }
 
 /* What is known of a node stays until the node leaves, so that a frame of a peer is recognised although its
@@ -221,13 +237,13 @@ int control_facts_neighs(struct control *c, struct verr *reterr)
 	if (!room || node_addresses(c, &nodes) < 0)
 		return verr_set(reterr, ENOMEM, "neighbours");
 	for (size_t i = 0; i < c->n_neighs; i++) {
-		if (neigh_matters(&nodes, &c->neighs[i]))
+		if (neigh_matters(c, &nodes, &c->neighs[i]))
 			c->neighs[kept++] = c->neighs[i];
 	}
 	c->n_neighs = kept;
 	changed = kept != before;
 	for (size_t i = 0; i < n; i++) {
-		if (mac_is_zero(&found[i].mac) || !neigh_matters(&nodes, &found[i]) ||
+		if (mac_is_zero(&found[i].mac) || !neigh_matters(c, &nodes, &found[i]) ||
 		    neigh_known(c, &found[i]))
 			continue;
 		neigh_add(c, &found[i]);
