@@ -161,6 +161,7 @@ struct control_target {
 	struct health health;
 	struct probe *probe;
 	struct probe_result last;
+	struct probe_result decided; /* made the verdict: that is published */
 	uint64_t results[PROBE_END_N];
 	uint64_t last_ns; /* 0: no result yet */
 	struct heap_item due; /* in control.due_targets, while a check is due some time */

@@ -69,6 +69,7 @@ static void step(struct control_target *t, const struct health_event *ev)
 
 	health_step(&t->health, &conf, ev, &out);
 	if (out.changed) {
+		t->decided = t->last;
 		log_info("Real server changed", KV_STR("address", addr_text(&t->address, text)),
 			 KV_UINT("port", t->check->port),
 			 KV_STR("from", health_verdict_name(before)),

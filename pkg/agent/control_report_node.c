@@ -180,16 +180,20 @@ static void list_unhealthy(const struct control *c, const struct plan_vip *pv,
 			const struct control_target *t =
 				control_health_find(c, &server->address, &port->check);
 
+			bool is_decided = t && t->health.verdict == HEALTH_UNHEALTHY &&
+					  t->decided.end != PROBE_OK;
+
 			if (t && t->health.verdict == HEALTH_HEALTHY)
 				continue;
 			if (n->n_unhealthy >= API_UNHEALTHY_PER_VIP)
 				continue;
+			/* not of each check: how a dead node does not answer changes all the time */
 			n->unhealthy[n->n_unhealthy++] = (struct api_unhealthy){
 				.address = &server->address,
 				.port = port->port,
 				.protocol = port->protocol,
-				.reason = t && t->last_ns ? probe_end_name(t->last.end) : NULL,
-				.message = t && t->last_ns ? t->last.detail : NULL,
+				.reason = is_decided ? probe_end_name(t->decided.end) : NULL,
+				.message = is_decided ? t->decided.detail : NULL,
 			};
 		}
 	}
