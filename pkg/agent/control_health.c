@@ -106,6 +106,7 @@ static void on_done(void *user, const struct probe_result *result, uint64_t now_
 		.now_ns = now_ns,
 		.good = result->end == PROBE_OK,
 		.timed_out = result->end == PROBE_L4_TIMEOUT,
+		.unreachable = result->unreachable,
 		.inconclusive = result->end == PROBE_LOCAL,
 	};
 

@@ -134,7 +134,11 @@ static void on_failure(struct health *h, const struct health_conf *conf,
 
 	h->successes = 0;
 	h->failures = count_up(h->failures);
-	h->timeouts = ev->timed_out ? count_up(h->timeouts) : 0;
+	/* a dead neighbour is silent, and in between it is said to be unreachable */
+	if (ev->timed_out)
+		h->timeouts = count_up(h->timeouts);
+	else if (!ev->unreachable)
+		h->timeouts = 0;
 	if (ev->timed_out && h->verdict == HEALTH_HEALTHY && h->failures == 1)
 		hurry(h, conf);
 	if (first || h->failures >= conf->failure_threshold)

@@ -38,6 +38,7 @@ struct health_event {
 	bool adopted_healthy; /* START: the kernel had weight above 0: first verdict HEALTHY */
 	bool good;
 	bool timed_out;
+	bool unreachable; /* not good: neither a time-out nor a word from the server */
 	bool inconclusive; /* RESULT: no attempt was made (no memory, no descriptor): counts nothing */
 };
 

@@ -118,6 +118,8 @@ int probe_end_soon(struct probe *p, const struct probe_result *r)
 	return 0;
 }
 
+#define SILENCE_NS (500 * NS_PER_MS)
+
 void probe_result_errno(struct probe_result *r, int err)
 {
 	switch (err) {
@@ -129,6 +131,11 @@ void probe_result_errno(struct probe_result *r, int err)
 		r->end = PROBE_L4_REFUSED;
 		(void)snprintf(r->detail, sizeof(r->detail), "connection refused");
 		return;
+	case EHOSTUNREACH:
+		/* the kernel asks three seconds for a neighbour; firewalls that say the same say it at once */
+		r->unreachable = r->latency_ns < SILENCE_NS;
+		r->end = r->unreachable ? PROBE_L4_REFUSED : PROBE_L4_TIMEOUT;
+		break;
 	/* These are about us, not about the target. */
 	case EMFILE:
 	case ENFILE:

@@ -25,6 +25,7 @@ const char *probe_end_name(enum probe_end e); /* "OK", "L4Timeout", "L4Refused",
 
 struct probe_result {
 	enum probe_end end;
+	bool unreachable; /* L4_REFUSED, but perhaps by nobody: the host may be gone */
 	uint64_t latency_ns; /* to connect (TCP), to the whole header (HTTP) */
 	int status; /* HTTP status, else 0 */
 	char detail[96]; /* for people: "connection refused", "503 Service Unavailable" */

@@ -75,7 +75,7 @@ void probe_tell(struct probe *p, const struct probe_result *r, uint64_t now_ns);
 void probe_drop(struct probe *p);
 /* Ends p by itself soon: done must not be called from within probe_start. */
 int probe_end_soon(struct probe *p, const struct probe_result *r);
-/* The result for a failed socket or connect call. */
+/* The result for a failed socket or connect call; r->latency_ns is when. */
 void probe_result_errno(struct probe_result *r, int err);
 
 int probe_tcp_start(struct probe *p);

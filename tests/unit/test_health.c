@@ -35,7 +35,7 @@ static char verdict_letter(enum health_verdict v)
 }
 
 /*
- * One letter an event: g good, r refused, t timed out, i inconclusive, s suspect.
+ * One letter an event: g good, r refused, t timed out, u unreachable, i inconclusive, s suspect.
  * Verdicts: ? unknown, H healthy, U unhealthy, G unhealthy and gone; one for each event.
  */
 struct story {
@@ -62,6 +62,8 @@ static const struct story stories[] = {
 	{"mixed: gone once the time-outs alone reach the threshold", 2, 1, false, "grtt", "HHUG"},
 	{"a refusal shows that the node is back", 2, 1, false, "gttr", "HHGU"},
 	{"a success below the threshold does too", 2, 2, false, "gttgg", "HHGUH"},
+	{"unreachable in between is no word of it", 2, 1, false, "gtut", "HHUG"},
+	{"nor does it make it gone, or not so", 2, 1, false, "guuuttu", "HHUUUGG"},
 	{"suspect: unhealthy at once, back by the first success", 2, 3, false, "gsg", "HUH"},
 	{"suspect: nothing but a success brings it back", 2, 1, false, "gsrig", "HUUUH"},
 	{"suspect: gone with its first time-out", 3, 1, false, "gst", "HUG"},
@@ -113,6 +115,7 @@ static void play(const struct story *s)
 							 .now_ns = now_ns + 5 * MS,
 							 .good = e == 'g',
 							 .timed_out = e == 't',
+							 .unreachable = e == 'u',
 							 .inconclusive = e == 'i'});
 			assert_false(out.probe);
 			assert_true(h.next_ns != 0);
