@@ -270,12 +270,28 @@ lab_address6()
 lab_node()
 {
 	for lab_n in "$@"; do
-		lab_host "$lab_n" $((50 + $(lab_number "$lab_n")))
-		# Nobody is there, but real nodes have one: proxy ARP and source selection look at it.
-		ip -n "$lab_n" route add default via 192.168.44.1
+		lab_power_on "$lab_n"
 		LAB_NODES="$LAB_NODES $lab_n"
 		mkdir -p "$LAB/$lab_n/manifests" "$LAB/$lab_n/state" "$LAB/$lab_n/run"
 	done
+}
+
+# lab_power_off NODE POD...: with the namespaces of the node and its pods goes all that its kernel knew. What runs there must
+# have been ended; sockets that have not said all yet keep a namespace for minutes, but nobody meets it any more.
+# lab_power_on NODE: a namespace that knows nothing, plugged in.
+lab_power_off()
+{
+	ip -n sw link del "e-$1"
+	for lab_ns in "$@"; do
+		ip netns del "$lab_ns"
+	done
+}
+
+lab_power_on()
+{
+	lab_host "$1" $((50 + $(lab_number "$1")))
+	# Nobody is there, but real nodes have one: proxy ARP and source selection look at it.
+	ip -n "$1" route add default via 192.168.44.1
 }
 
 lab_client()
@@ -431,7 +447,7 @@ lab_hold()
 	lab_in "$lab_ns" ask --hold "$@" -p "$LAB/$lab_name.pid" -o "$LAB/$lab_name.out" "$lab_to" "$lab_port"
 }
 
-# lab_peek NAME: the report of kept connections as it stands; they go on.
+# lab_peek NAME: the report of either as it stands; they go on.
 lab_peek()
 {
 	rm -f "$LAB/$1.out"

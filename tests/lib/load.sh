@@ -248,6 +248,7 @@ move()
 	wait_for "$limit" "$text: $target has the addresses" load_active "$target"
 	# What was tried during the move succeeds with its next try.
 	sleep 3
+	settle new
 	renew new
 	new=$report
 	# shellcheck disable=SC2086
@@ -255,7 +256,7 @@ move()
 	tcp=$most
 	worst udp
 	note "$text: longest silence of kept connections $tcp ms, of UDP $most ms; new ones: $new"
-	[ -n "${NEW_MAY_FAIL-}" ] || spared "$(number 1 20)" "$text: new" "$new"
+	spared "${NEW_MAY_FAIL:-$(number 1 20)}" "$text: new" "$new"
 }
 
 # spared N NAME REPORT: at most N new connections failed. One whose first packets are under way while the address
@@ -264,6 +265,21 @@ spared()
 {
 	pick failed "$3"
 	[ "$value" -le "$1" ] || fail "$2: $value new connections failed, $1 may: $3"
+}
+
+# settle NAME...: waits until no new connection hangs: it is answered with its next try, or has failed when its time is up.
+settle()
+{
+	for name in "$@"; do
+		within 40 settled "$name" || fail "$name: connections hang: $(lab_peek "$name")"
+	done
+}
+
+settled()
+{
+	report=$(lab_peek "$1") || return 1
+	pick oldest-pending "$report"
+	[ "$value" -le 2000 ]
 }
 
 # load_end: the end of the load.

@@ -57,3 +57,10 @@ expect_not "refused" lab_in client ask 192.168.44.51 22
 expect "shares" shares_within 10 "node01=9 node02=10 failed=0" node01 node02
 expect_not "shares" shares_within 10 "node01=5 node02=10 failed=0" node01 node02
 expect_not "shares" shares_within 10 "node01=5 failed=0" node02
+
+step "power off and on"
+lab_power_off node01 pod01
+lab_power_on node01
+expect "the kernel knows no rule any more" [ -z "$(lab_in node01 nft list ruleset)" ]
+lab_server node01 22
+wait_for 5 "node01 is back" lab_in client ask -t 1000 192.168.44.51 22
