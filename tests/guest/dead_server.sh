@@ -59,7 +59,7 @@ reset_within_a_second()
 		[ $((at - t0)) -le $took ] || took=$((at - t0))
 		lab_stop "$name"
 	done
-	expect "the last one $took ms from then: $*" promise_in_time $((took * 1000)) 1000000 3000000
+	expect "the last one $took ms from then: $*" promise_in_time $((took * 1000)) 1000000 5000000
 }
 
 load_lab

@@ -68,7 +68,7 @@ moved_at()
 for name in to2:$VIP to2-6:$VIP6; do
 	t0=$(moved_at "${name#*:}")
 	at=$(field reset-at "$(lab_peek "${name%%:*}")")
-	expect "${name%%:*}: the last one $((at - t0)) ms after the move" promise_in_time $(((at - t0) * 1000)) 1000000 3000000
+	expect "${name%%:*}: the last one $((at - t0)) ms after the move" promise_in_time $(((at - t0) * 1000)) 1000000 5000000
 done
 lab_stop to2
 lab_stop to2-6
