@@ -32,7 +32,7 @@ for n in node01 node02; do
 	wait_for 15 "$n gives node02 its weight again" lab_weight_is 1 $n $SSH 22 192.168.44.52
 done
 balanced client node01 node02
-expect "pod" answers_random pod02 $SSH 22 24 node01 node02
+expect "pod" answers_random pod02 $SSH 22 48 node01 node02
 
 step "all sshd die: refused, and the VIP stays"
 lab_server_kill node01 22

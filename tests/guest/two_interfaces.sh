@@ -68,7 +68,7 @@ load_agents
 only_answers 51
 for vip in $VIP $VIP6; do
 	for c in client node01 node02 pod01 pod02; do
-		expect "$c to $vip" answers_random $c $vip 80 24 node01 node02
+		expect "$c to $vip" answers_random $c $vip 80 48 node01 node02
 	done
 done
 expect "node01 stops" lab_agent_stop node01
@@ -124,6 +124,6 @@ for n in $NODES; do
 done
 for vip in $VIP $VIP6; do
 	for c in client node01 node02 pod01 pod02; do
-		expect "$c to $vip" answers_random $c $vip 80 24 node01 node02
+		expect "$c to $vip" answers_random $c $vip 80 48 node01 node02
 	done
 done

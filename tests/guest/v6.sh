@@ -25,7 +25,7 @@ everywhere()
 	for vip in $VIP $OTHER; do
 		expect "outside to $vip" answers client $vip 22 8 node01 node02
 		for ns in node01 node02 pod01 cali02; do
-			expect "$ns to $vip" answers_random $ns $vip 22 24 node01 node02
+			expect "$ns to $vip" answers_random $ns $vip 22 48 node01 node02
 		done
 	done
 }

@@ -89,7 +89,7 @@ spread()
 	ns=$1
 	shift
 	for vip in $VIPS; do
-		expect "$ns to ${vip%:*} port ${vip#*:}" answers_random "$ns" "${vip%:*}" "${vip#*:}" $((12 * $#)) "$@"
+		expect "$ns to ${vip%:*} port ${vip#*:}" answers_random "$ns" "${vip%:*}" "${vip#*:}" $((24 * $#)) "$@"
 	done
 }
 

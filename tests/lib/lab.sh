@@ -497,7 +497,8 @@ answers()
 	[ $lab_status = 0 ] && shares_within "${LAB_TOLERANCE:-0}" "$lab_line" "$@"
 }
 
-# answers_random: the same where each answer is drawn (on nodes and in pods): everybody has some, none fails.
+# answers_random: the same where each answer is drawn (on nodes and in pods): everybody has some, none fails. With 24 a
+# name, chance alone is beyond the bounds once in a hundred thousand times.
 answers_random()
 {
 	lab_ns=$1 lab_to=$2 lab_port=$3 lab_count=$4
