@@ -98,15 +98,26 @@ static void step(struct control_target *t, const struct health_event *ev)
 	arm(c);
 }
 
+/* Without a carrier all others are silent, and it is this node that is gone: its clients wait for the cable. */
+static bool is_cut_off(const struct control_target *t)
+{
+	const struct plan_vip *pv = control_planned(t->c, t->object->vip->name);
+	const struct plan_link *l = pv ? control_link(t->c, pv->ifindex) : NULL;
+
+	return l && !l->up;
+}
+
 static void on_done(void *user, const struct probe_result *result, uint64_t now_ns)
 {
 	struct control_target *t = user;
+	bool is_silent = result->end == PROBE_L4_TIMEOUT;
+	bool is_alone = is_silent && is_cut_off(t);
 	const struct health_event ev = {
 		.type = HEALTH_EV_RESULT,
 		.now_ns = now_ns,
 		.good = result->end == PROBE_OK,
-		.timed_out = result->end == PROBE_L4_TIMEOUT,
-		.unreachable = result->unreachable,
+		.timed_out = is_silent && !is_alone,
+		.unreachable = result->unreachable || is_alone,
 		.inconclusive = result->end == PROBE_LOCAL,
 	};
 
