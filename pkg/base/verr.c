@@ -23,23 +23,6 @@ static void verr_tidy(struct verr *e, int wanted)
 			*p = ' ';
 }
 
-int verr_set(struct verr *reterr, int code, const char *fmt, ...)
-{
-	if (!reterr)
-		return -code;
-
-	/* Built aside, because an argument may be the text that is being replaced. */
-	struct verr e = {.code = code};
-	va_list ap;
-
-	va_start(ap, fmt);
-	int wanted = vsnprintf(e.msg, sizeof(e.msg), fmt, ap);
-	va_end(ap);
-	verr_tidy(&e, wanted);
-	*reterr = e;
-	return -code;
-}
-
 /* Puts ": reason" behind what was written, `wanted` bytes; returns the bytes that both need. */
 static int add_reason(struct verr *e, int wanted, const char *reason)
 {
@@ -50,20 +33,40 @@ static int add_reason(struct verr *e, int wanted, const char *reason)
 	return wanted + snprintf(e->msg + at, sizeof(e->msg) - at, ": %s", reason);
 }
 
-int verr_errno(struct verr *reterr, int code, const char *fmt, ...)
+/* reason: NULL for none. */
+static int __attribute__((format(printf, 4, 0)))
+vset(struct verr *reterr, int code, const char *reason, const char *fmt, va_list ap)
 {
 	if (!reterr)
 		return -code;
 
+	/* Built aside, because an argument may be the text that is being replaced. */
 	struct verr e = {.code = code};
+	int wanted = vsnprintf(e.msg, sizeof(e.msg), fmt, ap);
+
+	verr_tidy(&e, reason ? add_reason(&e, wanted, reason) : wanted);
+	*reterr = e;
+	return -code;
+}
+
+int verr_set(struct verr *reterr, int code, const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	int wanted = vsnprintf(e.msg, sizeof(e.msg), fmt, ap);
+	int r = vset(reterr, code, NULL, fmt, ap);
 	va_end(ap);
-	verr_tidy(&e, add_reason(&e, wanted, strerror(code)));
-	*reterr = e;
-	return -code;
+	return r;
+}
+
+int verr_errno(struct verr *reterr, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	int r = vset(reterr, code, strerror(code), fmt, ap);
+	va_end(ap);
+	return r;
 }
 
 int verr_wrap(struct verr *reterr, int rc, const char *fmt, ...)
