@@ -14,7 +14,8 @@
 /* A file that was written to this short a time ago may not be whole yet. */
 #define SETTLE_NS (50 * NS_PER_MS)
 /* A change within the clock tick of the last one leaves no trace in the times: too young to trust. */
-#define TRUST_NS (2 * NS_PER_S)
+#define TRUST_FINE_NS (20 * NS_PER_MS)
+#define TRUST_COARSE_NS (2 * NS_PER_S)
 
 int dir_init(struct dir *d, const char *path, manifest_scope_fn is_cluster_scoped)
 {
@@ -237,9 +238,23 @@ static bool is_unchanged(const struct file *f, const struct stat *st)
 	       same_time(&f->ctime, &st->st_ctim);
 }
 
+/* Only the kernel sets the ctime: where that has microseconds its tick is one of the kernel, of 10 ms at most. */
+static bool is_trusted(const struct stat *st)
+{
+	uint64_t young_ns = st->st_ctim.tv_nsec % 1000000 != 0 ? TRUST_FINE_NS : TRUST_COARSE_NS;
+
+	return age_ns(&st->st_mtim) > young_ns && age_ns(&st->st_ctim) > young_ns;
+}
+
+/* Who writes sets both times; who has renamed the file since, or given it its mode, is done with writing. */
+static bool is_being_written(const struct stat *st)
+{
+	return age_ns(&st->st_mtim) < SETTLE_NS && same_time(&st->st_mtim, &st->st_ctim);
+}
+
 static void set_stamp(struct file *f, const struct stat *st)
 {
-	f->has_stamp = age_ns(&st->st_mtim) > TRUST_NS && age_ns(&st->st_ctim) > TRUST_NS;
+	f->has_stamp = is_trusted(st);
 	f->dev = st->st_dev;
 	f->ino = st->st_ino;
 	f->size = st->st_size;
@@ -254,7 +269,7 @@ static void clear_namespaces(const struct dir *d, const struct manifest_docs *do
 			(void)manifest_clear_namespace(&docs->items[i]);
 }
 
-static int read_file(struct dir *d, struct file *f, bool all)
+static int read_file(struct dir *d, struct file *f, enum dir_how how)
 {
 	struct manifest_docs docs = {0};
 	struct verr err = {0};
@@ -269,15 +284,16 @@ static int read_file(struct dir *d, struct file *f, bool all)
 			d->is_unsettled = true;
 			return 0;
 		}
+		if (how == DIR_EARLY)
+			return 0;
 		/* A dangling link or a missing permission: a broken file, not one that went. */
-
 		(void)snprintf(text, sizeof(text), "%s: %s", f->path, strerror(code));
 		f->has_stamp = false;
 		return set_problem(&f->problem, text);
 	}
-	if (!all && is_unchanged(f, &st))
+	if (how != DIR_ALL && is_unchanged(f, &st))
 		return 0;
-	if (!all && age_ns(&st.st_mtim) < SETTLE_NS) {
+	if (how != DIR_ALL && is_being_written(&st)) {
 		d->is_unsettled = true;
 		return 0;
 	}
@@ -292,6 +308,8 @@ static int read_file(struct dir *d, struct file *f, bool all)
 			     f->path);
 		manifest_docs_done(&docs);
 	}
+	if (r < 0 && how == DIR_EARLY)
+		return 0;
 	set_stamp(f, &st);
 	if (r < 0)
 		return set_problem(&f->problem, err.msg);
@@ -311,7 +329,21 @@ static int dir_problem(struct dir *d, const char *what)
 	return set_problem(&d->problem, text);
 }
 
-int dir_read(struct dir *d, bool all)
+/* The files that are known; what is not in the list has not gone yet. */
+static int read_early(struct dir *d, const struct names *names)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < names->n; i++) {
+		struct file *f = find_file(d, names->items[i]);
+
+		if (f)
+			r = read_file(d, f, DIR_EARLY);
+	}
+	return r;
+}
+
+int dir_read(struct dir *d, enum dir_how how)
 {
 	AUTO(names_done) struct names names = {0};
 	struct stat st;
@@ -324,7 +356,9 @@ int dir_read(struct dir *d, bool all)
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
-		return dir_problem(d, strerror(-r));
+		return how == DIR_EARLY ? 0 : dir_problem(d, strerror(-r));
+	if (how == DIR_EARLY)
+		return read_early(d, &names);
 
 	/*
 	 * Nothing here is an answer from the directory that held the files, which were then deleted. From
@@ -338,7 +372,7 @@ int dir_read(struct dir *d, bool all)
 
 	r = match_names(d, &names);
 	for (size_t i = 0; r == 0 && i < d->n_files; i++)
-		r = read_file(d, &d->files[i], all);
+		r = read_file(d, &d->files[i], how);
 	if (r < 0) {
 		d->is_whole = false;
 		return r;

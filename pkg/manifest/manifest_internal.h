@@ -97,7 +97,13 @@ struct dir {
 
 int dir_init(struct dir *d, const char *path, manifest_scope_fn is_cluster_scoped);
 void dir_done(struct dir *d);
-/* Reads what has changed; everything if `all`. What cannot be read becomes a `problem`. -ENOMEM. */
-int dir_read(struct dir *d, bool all);
+enum dir_how {
+	DIR_ALL, /* every file, whatever its times say */
+	DIR_CHANGED, /* what has changed and is not being written */
+	DIR_EARLY, /* the same of the files that are known, in the middle of changes: nothing goes, no problem is told */
+};
+
+/* What cannot be read becomes a `problem`. -ENOMEM. */
+int dir_read(struct dir *d, enum dir_how how);
 
 #endif

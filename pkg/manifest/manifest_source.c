@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Changes come in bunches: read once things have been quiet for so long, or after so long anyway. */
+/*
+ * Changes come in bunches: read once things have been quiet for so long, or after so long anyway. The first one after a
+ * quiet time is read early, for what is whole in it; what goes and what is wrong waits for the rest.
+ */
+#define EARLY_NS (2 * NS_PER_MS)
 #define QUIET_NS (50 * NS_PER_MS)
 #define PATIENCE_NS (500 * NS_PER_MS)
 /* What is missing while a file is being written may be in that file: it stays for so long. */
@@ -54,6 +58,8 @@ struct manifest_source {
 	struct loop_source *timer;
 	int watch_error;
 	uint64_t changed_ns; /* first change that has not been read yet; 0: none */
+	uint64_t early_ns; /* of an early read to come; 0: none */
+	uint64_t read_ns; /* the last read */
 	bool is_synced;
 	struct table table; /* sorted by entry_cmp, no two alike */
 	struct complaints complaints; /* sorted by complaint_cmp */
@@ -402,11 +408,11 @@ static void tell_complaints(const struct manifest_source *s, const struct compla
 }
 
 /* One read, and the events that come of it. -ENOMEM: nothing has been told, everything is as it was. */
-static int source_read(struct manifest_source *s, bool all, uint64_t now_ns)
+static int source_read(struct manifest_source *s, enum dir_how how, uint64_t now_ns)
 {
 	AUTO(table_done) struct table table = {0};
 	AUTO(complaints_done) struct complaints complaints = {0};
-	int r = dir_read(&s->dir, all);
+	int r = dir_read(&s->dir, how);
 
 	if (r == 0)
 		r = table_collect(&s->dir, &table);
@@ -434,9 +440,11 @@ static int source_read(struct manifest_source *s, bool all, uint64_t now_ns)
 	struct complaints old_complaints = s->complaints;
 
 	s->table = table;
-	s->complaints = complaints;
 	table = old_table;
-	complaints = old_complaints;
+	if (how != DIR_EARLY) {
+		s->complaints = complaints;
+		complaints = old_complaints;
+	}
 
 	for (size_t i = 0, k = 0; i < s->table.n; i++)
 		if (s->table.items[i].is_news)
@@ -445,7 +453,8 @@ static int source_read(struct manifest_source *s, bool all, uint64_t now_ns)
 	for (size_t i = 0; i < n_news; i++)
 		tell_entry(s, news[i], OBJECT_SET);
 	tell_gone(s, &table);
-	tell_complaints(s, &complaints);
+	if (how != DIR_EARLY)
+		tell_complaints(s, &complaints);
 	if (!s->is_synced && s->dir.is_whole) {
 		s->is_synced = true;
 		tell(s, &(struct object_event){
@@ -465,14 +474,19 @@ static void arm(struct manifest_source *s, uint64_t now_ns)
 		if (due_ns > s->changed_ns + PATIENCE_NS)
 			due_ns = s->changed_ns + PATIENCE_NS;
 	}
+	if (s->early_ns)
+		due_ns = s->early_ns;
 	(void)loop_timer_set(s->timer, due_ns);
 }
 
-static int read_and_arm(struct manifest_source *s, bool all, uint64_t now_ns)
+static int read_and_arm(struct manifest_source *s, enum dir_how how, uint64_t now_ns)
 {
-	int r = source_read(s, all, now_ns);
+	int r = source_read(s, how, now_ns);
 
-	s->changed_ns = s->dir.is_unsettled ? now_ns : 0;
+	s->early_ns = 0;
+	s->read_ns = now_ns;
+	if (how != DIR_EARLY)
+		s->changed_ns = s->dir.is_unsettled ? now_ns : 0;
 	arm(s, now_ns);
 	return r;
 }
@@ -481,8 +495,11 @@ static int on_change(void *user, uint64_t now_ns)
 {
 	struct manifest_source *s = user;
 
-	if (!s->changed_ns)
+	if (!s->changed_ns) {
 		s->changed_ns = now_ns;
+		if (now_ns >= s->read_ns + QUIET_NS)
+			s->early_ns = now_ns + EARLY_NS;
+	}
 	/* A timer that is set anew at each turn of the loop never runs out: not that of the patience. */
 	if (now_ns + QUIET_NS < s->changed_ns + PATIENCE_NS)
 		arm(s, now_ns);
@@ -505,7 +522,7 @@ static int on_timer(void *user, uint64_t now_ns)
 	struct manifest_source *s = user;
 
 	(void)follow(s);
-	return read_and_arm(s, false, now_ns);
+	return read_and_arm(s, s->early_ns ? DIR_EARLY : DIR_CHANGED, now_ns);
 }
 
 int manifest_source_new(struct loop *l, const char *dir, manifest_scope_fn is_cluster_scoped,
@@ -528,7 +545,7 @@ int manifest_source_new(struct loop *l, const char *dir, manifest_scope_fn is_cl
 	if (r == 0)
 		r = follow(s);
 	if (r == 0)
-		r = read_and_arm(s, true, loop_now_ns(l));
+		r = read_and_arm(s, DIR_ALL, loop_now_ns(l));
 	if (r < 0)
 		return verr_set(reterr, -r, "manifests in %s: %s", dir, strerror(-r));
 	*ret = STEAL(s);
@@ -538,7 +555,7 @@ int manifest_source_new(struct loop *l, const char *dir, manifest_scope_fn is_cl
 void manifest_source_reload(struct manifest_source *s)
 {
 	/* Out of memory: the next read is soon. */
-	if (read_and_arm(s, true, loop_now_ns(s->loop)) < 0)
+	if (read_and_arm(s, DIR_ALL, loop_now_ns(s->loop)) < 0)
 		(void)on_change(s, loop_now_ns(s->loop));
 }
 

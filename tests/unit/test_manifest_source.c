@@ -417,6 +417,35 @@ static void test_files_deleted_one_by_one(void **state)
 	assert_soon_told(f, "set K/a=1 good d ");
 }
 
+/* What is whole comes at once; what goes, and what is wrong, waits until things are quiet. */
+static void test_renamed_into_its_place(void **state)
+{
+	struct fixture *f = *state;
+
+	dir(f, "d");
+	put_one(f, "d/a.yaml", "a", 1);
+	put_one(f, "d/b.yaml", "b", 1);
+	put_objects(f, "d/c.yaml", (const char *const[]){"c", "e"}, (const int[]){1, 1}, 2);
+	start(f);
+	assert_told(f, "set K/a=1 set K/b=1 set K/c=1 set K/e=1 synced  ");
+	put_one(f, "a.new", "a", 2);
+	put_one(f, "c.new", "c", 2);
+	put(f, "b.new", "kind: [");
+	assert_nothing_told(f);
+	move(f, "a.new", "d/a.yaml");
+	move(f, "c.new", "d/c.yaml");
+	move(f, "b.new", "d/b.yaml");
+	for (int i = 0; i < 1000 && !f->told[0]; i++)
+		(void)loop_run_once(f->loop, 10 * NS_PER_MS);
+	assert_told(f, "set K/a=2 set K/c=2 ");
+	assert_soon_told(f, "gone K/e bad b.yaml ");
+	/* The early read is not one that makes the directory whole. */
+	move(f, "d", "away");
+	assert_soon_told(f, "bad d ");
+	move(f, "away", "d");
+	assert_soon_told(f, "good d ");
+}
+
 /*
  * Writes the file anew all the time, for so long that the directory is read in between; or until something is
  * told. False if that was because this process did not run for so long that the file had settled.
@@ -599,6 +628,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_removed_and_made_again_at_once, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_files_deleted_one_by_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_renamed_into_its_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_moved_to_a_file_that_is_being_written, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_held_while_the_directory_is_away, setup,
