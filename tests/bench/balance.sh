@@ -1,5 +1,5 @@
 #!/bin/sh
-# The rows that need IPVS: death, onnode, thousand, resend. Three nodes, each VRRP router, director and real
+# The rows that need IPVS: death, lost, onnode, object, thousand, resend. Three nodes, each VRRP router, director and real
 # server. keepalived is set up as its users do it for that: the VIP on lo of every node, a firewall mark that spares
 # what a fellow director forwards, a service of that mark.
 . "$(dirname "$0")/../lib/lab.sh"
@@ -23,6 +23,9 @@ lab_init
 # shellcheck disable=SC2086 # names
 lab_node $NODES
 lab_client client 200
+for n in node01 node02; do
+	lab_pod $n "pod$(lab_number $n)"
+done
 WATCH_S=$([ -n "$QUICK" ] && echo 4 || echo 8)
 
 # --- a VIP of port 80 on three nodes
@@ -91,13 +94,13 @@ balanced_down()
 		bench_term "$1" "$n"
 		ip -n "$n" address del $VIP/32 dev lo 2>/dev/null
 		ip -n "$n" address flush dev eth0 to $VIP/32
-		lab_in "$n" nft flush ruleset
+		lab_in "$n" nft delete table ip bench 2>/dev/null
+		bench_bare "$n"
 		lab_in "$n" ipvsadm -C
-		ip -n "$n" route flush table local proto 76 2>/dev/null
 	done
 }
 
-# Both rows of one start.
+# All rows of one start.
 balanced()
 {
 	for n in $NODES; do
@@ -108,6 +111,7 @@ balanced()
 			balanced_up $program
 			! bench_wanted onnode || onnode $program
 			! bench_wanted death || death $program
+			! bench_wanted lost || lost $program
 			balanced_down $program
 		done
 	done
@@ -131,27 +135,56 @@ death()
 	kill -USR2 "$(cat "$LAB/new.pid")"
 	sleep $WATCH_S
 	report=$(lab_report new)
-	all=$(($(field node02 "$report") + $(field node03 "$report") + $(field failed "$report")))
+	note "$report"
+	# those that had begun before the move are not new
+	failed=$(($(field failed "$report") - $(field failed-before "$report")))
+	all=$(($(field node02 "$report") + $(field node03 "$report") + failed))
 	bench_figure "new connections that fail after a death" "$WATCH_S s from the move" "$1" % \
-		"$(awk -v f="$(field failed "$report")" -v n="$all" 'BEGIN { printf "%.1f", n ? 100 * f / n : 100 }')" 0
+		"$(awk -v f="$failed" -v n="$all" 'BEGIN { printf "%.1f", n ? 100 * f / n : 100 }')" 0
 	report=$(lab_report kept)
 	bench_figure "connections to live servers lost" "of 20, a death" "$1" connections \
 		"$(($(field lost-node02 "$report") + $(field lost-node03 "$report")))" 0
 	lab_cable node01 up
 }
 
-# A client on each node, whose own daemon is down, once its director knows that.
+# Node01's program is ended by SIGTERM: of the kept connections, those that are lost; every server lives.
+lost()
+{
+	wait_for 60 "$1: node01 is active" active_is node01
+	wait_for 60 "$1: all three serve" served_by_all
+	lab_hold kept client $VIP 80 -n 30 -i 500 -t 5000
+	sleep 5
+	bench_term "$1" node01
+	wait_for 20 "$1: node02 is active" active_is node02
+	sleep $WATCH_S
+	report=$(lab_report kept)
+	bench_figure "connections lost by a planned handover" "of 30" "$1" connections \
+		"$(($(field lost-node01 "$report") + $(field lost-node02 "$report") + $(field lost-node03 "$report")))" 0
+	start_balanced "$1" node01
+}
+
+# A client on each node and in a pod there, with the local daemon and without it (once its director knows that).
 onnode()
 {
 	for n in node01 node02; do
+		role=$([ $n = node01 ] && echo active || echo standby)
+		pod=pod$(lab_number $n)
+		succeeds "$1" $n "a node, $role"
+		succeeds "$1" "$pod" "a pod, $role"
 		kill "$(cat "$LAB/$n.80.pid")"
 		wait_for 30 "$1: the daemon of $n is out" out_of_service "$n" "$(lab_address $n)"
-		lab_in $n ask -n 20 -t 1000 $VIP 80 >"$LAB/ask"
-		bench_figure "success of a client on the node" "$([ $n = node01 ] && echo active || echo standby), its daemon down" \
-			"$1" % "$((100 - 5 * $(field failed "$(cat "$LAB/ask")")))" 100
+		succeeds "$1" $n "a node, $role, its daemon down"
+		succeeds "$1" "$pod" "a pod, $role, the node's daemon down"
 		serve_at "$n"
 		wait_for 60 "$1: all three serve" served_by_all
 	done
+}
+
+# succeeds PROGRAM NAMESPACE SIZE
+succeeds()
+{
+	lab_in "$2" ask -n 20 -t 1000 $VIP 80 >"$LAB/ask"
+	bench_figure "success of a client on" "$3" "$1" % "$((100 - 5 * $(field failed "$(cat "$LAB/ask")")))" 100
 }
 
 # out_of_service NODE ADDRESS: none of IPVS's services there gives that real server a connection.
@@ -222,14 +255,19 @@ took()
 	took_ms=$(($(lab_now_ms) - began))
 }
 
+# The ten real servers of all of them.
+many_servers()
+{
+	for k in 0 1 2 3 4 5 6 7 8 9; do
+		ip -n client address add 192.168.44.$((210 + k))/24 dev eth0
+	done
+	lab_in client answer -p "$LAB/client.80.pid" client 0.0.0.0 80
+}
+
 thousand()
 {
 	count=$(few 40 1000)
 	each=$(bench_routers "$count")
-	for k in 0 1 2 3 4 5 6 7 8 9; do
-		ip -n client address add 192.168.44.$((210 + k))/24 dev eth0 2>/dev/null
-	done
-	[ -e "$LAB/client.80.pid" ] || lab_in client answer -p "$LAB/client.80.pid" client 0.0.0.0 80
 	what="$count services x 10"
 	for round in $ROUND_LIST; do
 		bench_fresh node01
@@ -257,6 +295,24 @@ thousand()
 		want="programmed 0" && took kill -TERM "$(cat "$LAB/node01.kpid")"
 		bench_figure "removal" "$what" keepalived ms $took_ms
 		wait "$(cat "$LAB/node01.kpid")"
+	done
+}
+
+# One object: from a changed file to another weight in IPVS.
+object()
+{
+	for round in $ROUND_LIST; do
+		bench_fresh node01
+		lab_nodes_yaml node01 | lab_manifest node01 nodes.yaml
+		each=1
+		many_object 0 1 | lab_manifest node01 first.yaml
+		many_object 0 5 >"$LAB/changed.yaml"
+		want="programmed 10" && took bench_start vipd node01
+		sleep 2
+		weight_took rename "$LAB/changed.yaml" "$LAB/node01/manifests/first.yaml"
+		bench_figure change "a file, to IPVS" vipd ms $took_ms
+		bench_term vipd node01
+		bench_bare node01
 	done
 }
 
@@ -294,11 +350,12 @@ resend()
 	done
 }
 
-if bench_wanted death || bench_wanted onnode; then
-	step "death, onnode"
+if bench_wanted death || bench_wanted lost || bench_wanted onnode; then
+	step "death, lost, onnode"
 	balanced
 fi
-for row in thousand resend; do
+! { bench_wanted object || bench_wanted thousand; } || many_servers
+for row in object thousand resend; do
 	bench_wanted $row || continue
 	step "$row"
 	$row

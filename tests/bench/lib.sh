@@ -220,16 +220,23 @@ bench_down()
 	bench_term "$1" node02
 }
 
-# bench_cpu PROGRAM NODE SECONDS: "percent-of-a-core context-switches-per-second", of all its threads.
+# bench_cpu PROGRAM SECONDS NODE...: "percent-of-a-core context-switches-per-second", of all its threads, a line for each
+# node.
 bench_cpu()
 {
-	bench_list=$(bench_pids "$1" "$2")
-	bench_count "$bench_list" >"$LAB/cpu.before"
-	sleep "$3"
-	bench_count "$bench_list" >"$LAB/cpu.after"
-	cat "$LAB/cpu.before" "$LAB/cpu.after" | awk -v hz="$(getconf CLK_TCK)" '
-		NR == 1 { at = $1; ran = $2; switches = $3 }
-		NR == 2 { printf "%.2f %.0f\n", 100 * ($2 - ran) / 1e9 / ($1 - at), ($3 - switches) / ($1 - at) }'
+	bench_program=$1 bench_s=$2
+	shift 2
+	for bench_n in "$@"; do
+		bench_count "$(bench_pids "$bench_program" "$bench_n")" >"$LAB/$bench_n.cpu"
+	done
+	sleep "$bench_s"
+	for bench_n in "$@"; do
+		bench_count "$(bench_pids "$bench_program" "$bench_n")" >>"$LAB/$bench_n.cpu"
+	done
+	for bench_n in "$@"; do
+		awk 'NR == 1 { at = $1; ran = $2; switches = $3 }
+			NR == 2 { printf "%.2f %.0f\n", 100 * ($2 - ran) / 1e9 / ($1 - at), ($3 - switches) / ($1 - at) }' "$LAB/$bench_n.cpu"
+	done
 }
 
 # Time, nanoseconds on a processor, context switches, of the processes in $1.

@@ -18,7 +18,8 @@ row()
 
 for name in takeover handover start 'cpu active' 'cpu standby' 'switches active' 'switches standby' \
 	'storm: adverts of the standby' 'storm: latest advert' 'freeze: both own it' memory size libraries \
-	'new connections that fail after a death' 'connections to live servers lost' 'success of a client on the node' \
+	'new connections that fail after a death' 'connections to live servers lost' 'connections lost by a planned handover' \
+	'success of a client on' \
 	'cold start' 'one weight' removal 'checks of TCP' 'checks of TCP, made'; do
 	row "$name" vipd keepalived
 done

@@ -92,12 +92,12 @@ cpu()
 			for round in $ROUND_LIST; do
 				for program in $PROGRAMS; do
 					bench_up $program "$count" "$period"
+					bench_cpu $program "$(few 2 5)" node01 node02 >"$LAB/cpu"
 					for role in active standby; do
-						node=$([ $role = active ] && echo node01 || echo node02)
-						line=$(bench_cpu $program $node "$(few 2 5)")
-						bench_figure "cpu $role" "$count at $period ms" $program % "${line% *}"
-						bench_figure "switches $role" "$count at $period ms" $program 1/s "${line#* }"
-					done
+						read -r percent switches
+						bench_figure "cpu $role" "$count at $period ms" $program % "$percent"
+						bench_figure "switches $role" "$count at $period ms" $program 1/s "$switches"
+					done <"$LAB/cpu"
 					bench_down $program
 				done
 			done
@@ -223,7 +223,7 @@ checks()
 				bench_start $program node01
 				sleep 6 # they have all begun
 				before=$(arrived)
-				line=$(bench_cpu $program node01 "$(few 3 10)")
+				line=$(bench_cpu $program "$(few 3 10)" node01)
 				arrived | awk -v before="$before" '{ split(before, b, " "); printf "%.0f\n", ($2 - b[2]) / ($1 - b[1]) }' >"$LAB/rate"
 				bench_figure "checks of TCP" "$((100 * ports)) a second" $program "%" "${line% *}"
 				bench_figure "checks of TCP, made" "$((100 * ports)) a second" $program 1/s "$(cat "$LAB/rate")" $((100 * ports))

@@ -23,7 +23,8 @@
  *	writes the report as it stands, where "lost" is who has waited for more than a second. -u: datagrams.
  *
  * SIGUSR2 to the last two: a report as it stands, and a new beginning: silence and the counts of --watch start
- * again. An answer to what --watch began before counts no more; its failure does, when it comes.
+ * again. An answer to what --watch began before counts no more; its failure does, when it comes, and is told
+ * again in "failed-before=N" (if there is one).
  *
  * With -p it goes to the background once it has begun (--hold: once all connections stand).
  */
@@ -298,6 +299,7 @@ struct watch {
 	struct tally tally;
 	uint64_t next_ns; /* the next connection begins then */
 	uint64_t epoch_ns; /* answers to older ones do not count */
+	unsigned int failed_before; /* of the failures: of older ones */
 	uint64_t last_answer_ns, silence_ns;
 };
 
@@ -311,6 +313,8 @@ static void watch_report(const struct options *o, const struct watch *w, uint64_
 	}
 	tally_print_names(&w->tally, f);
 	tally_print_failed(&w->tally, f);
+	if (w->failed_before > 0)
+		fprintf(f, " failed-before=%u", w->failed_before);
 	fprintf(f, " silence=%llu pending=%u oldest-pending=%llu\n",
 		(unsigned long long)(w->silence_ns / NS_PER_MS), (unsigned int)w->n,
 		(unsigned long long)((now - oldest) / NS_PER_MS));
@@ -355,6 +359,7 @@ static void watch_take(struct watch *w, const struct options *o, uint64_t wake_n
 			continue;
 		if (r < 0) {
 			w->tally.outcomes[outcome_of(-r)]++;
+			w->failed_before += c->begun_ns < w->epoch_ns;
 		} else if (c->begun_ns >= w->epoch_ns) {
 			w->tally.outcomes[OUT_ANSWERED]++;
 			tally_name(&w->tally, c->name);
@@ -379,7 +384,7 @@ static int run_watch(const struct options *o)
 			if (renewing) {
 				w.tally = (struct tally){0};
 				w.epoch_ns = w.last_answer_ns = now;
-				w.silence_ns = 0;
+				w.silence_ns = w.failed_before = 0;
 			}
 			reporting = renewing = 0;
 		}
