@@ -23,6 +23,7 @@
 /* An object as it was delivered. Owns its references. */
 struct entry {
 	json_t *object;
+	const char *kind, *namespace_, *name; /* within it */
 	struct line_map *map;
 	uint32_t root;
 	char *path; /* of the file */
@@ -78,26 +79,27 @@ static void table_done(struct table *t)
 	*t = (struct table){0};
 }
 
-static int key_cmp(const json_t *a, const char *kind, const char *namespace_, const char *name)
+static int key_cmp(const struct entry *e, const char *kind, const char *namespace_,
+		   const char *name)
 {
-	int c = strcmp(object_kind(a), kind);
+	int c = strcmp(e->kind, kind);
 
 	if (c == 0)
-		c = strcmp(object_namespace(a), namespace_);
+		c = strcmp(e->namespace_, namespace_);
 	if (c == 0)
-		c = strcmp(object_name(a), name);
+		c = strcmp(e->name, name);
 	return c;
 }
 
-static int same_key_cmp(const json_t *a, const json_t *b)
+static int same_key_cmp(const struct entry *a, const struct entry *b)
 {
-	return key_cmp(a, object_kind(b), object_namespace(b), object_name(b));
+	return key_cmp(a, b->kind, b->namespace_, b->name);
 }
 
 static int entry_cmp(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
-	int c = same_key_cmp(x->object, y->object);
+	int c = same_key_cmp(x, y);
 
 	return c ? c : (x->order > y->order) - (x->order < y->order);
 }
@@ -130,6 +132,9 @@ static int table_collect(const struct dir *d, struct table *ret)
 				return -ENOMEM;
 			ret->items[ret->n] = (struct entry){
 				.object = json_incref(doc->object),
+				.kind = object_kind(doc->object),
+				.namespace_ = object_namespace(doc->object),
+				.name = object_name(doc->object),
 				.map = line_map_ref(doc->lines->map),
 				.root = doc->lines->root,
 				.path = path,
@@ -179,9 +184,9 @@ static int complaint_cmp(const void *a, const void *b)
 	return c ? c : text_cmp(x->name, y->name);
 }
 
-/* object: of which the complaint is, NULL for a file or the directory. */
+/* of: the object, NULL for a file or the directory. */
 static int complain(struct complaints *l, const char *origin, const char *problem,
-		    const json_t *object)
+		    const struct entry *of)
 {
 	if (l->n == l->room) {
 		size_t room = l->room ? l->room * 2 : 8;
@@ -196,10 +201,10 @@ static int complain(struct complaints *l, const char *origin, const char *proble
 	struct complaint c = {.origin = strdup(origin), .problem = strdup(problem)};
 	bool ok = c.origin && c.problem;
 
-	if (object) {
-		c.kind = strdup(object_kind(object));
-		c.namespace_ = strdup(object_namespace(object));
-		c.name = strdup(object_name(object));
+	if (of) {
+		c.kind = strdup(of->kind);
+		c.namespace_ = strdup(of->namespace_);
+		c.name = strdup(of->name);
 		ok = ok && c.kind && c.namespace_ && c.name;
 	}
 	if (!ok) {
@@ -242,13 +247,12 @@ static int complain_of_second(struct complaints *l, const struct entry *first,
 		origin = NULL;
 		return -ENOMEM;
 	}
-	if (asprintf(&problem, "%s: %s %s is also in %s:%u, which stays", origin,
-		     object_kind(e->object), object_name(e->object), first->path,
-		     first->line) < 0) {
+	if (asprintf(&problem, "%s: %s %s is also in %s:%u, which stays", origin, e->kind, e->name,
+		     first->path, first->line) < 0) {
 		problem = NULL;
 		return -ENOMEM;
 	}
-	return complain(l, origin, problem, e->object);
+	return complain(l, origin, problem, e);
 }
 
 /* Leaves the first one of each object in the table, and complains of the others. */
@@ -261,7 +265,7 @@ static int table_unite(struct table *t, struct complaints *l)
 		struct entry *e = &t->items[i];
 		const struct entry *first = kept > 0 ? &t->items[kept - 1] : NULL;
 
-		if (!first || same_key_cmp(first->object, e->object) != 0) {
+		if (!first || same_key_cmp(first, e) != 0) {
 			struct entry moved = *e;
 
 			*e = (struct entry){0};
@@ -302,7 +306,7 @@ static int table_hold(struct table *t, const struct table *old, const struct dir
 		struct entry e = old->items[i];
 		int c = 1;
 
-		while (k < n && (c = same_key_cmp(t->items[k].object, e.object)) < 0)
+		while (k < n && (c = same_key_cmp(&t->items[k], &e)) < 0)
 			k++;
 		if (k < n && c == 0)
 			continue;
@@ -317,7 +321,8 @@ static int table_hold(struct table *t, const struct table *old, const struct dir
 		line_map_ref(e.map);
 		t->items[t->n++] = e;
 	}
-	qsort(t->items, t->n, sizeof(*t->items), entry_cmp);
+	if (t->n > n)
+		qsort(t->items, t->n, sizeof(*t->items), entry_cmp);
 	return 0;
 }
 
@@ -336,9 +341,9 @@ static void tell_entry(const struct manifest_source *s, const struct entry *e,
 	(void)snprintf(origin, sizeof(origin), "%s:%u", e->path, e->line);
 	tell(s, &(struct object_event){
 			.type = type,
-			.kind = object_kind(e->object),
-			.namespace_ = object_namespace(e->object),
-			.name = object_name(e->object),
+			.kind = e->kind,
+			.namespace_ = e->namespace_,
+			.name = e->name,
 			.object = type == OBJECT_SET ? e->object : NULL,
 			.origin = origin,
 		});
@@ -366,7 +371,7 @@ static size_t mark_news(struct table *t, const struct table *old)
 		struct entry *e = &t->items[i];
 		int c = 1;
 
-		while (k < old->n && (c = same_key_cmp(old->items[k].object, e->object)) < 0)
+		while (k < old->n && (c = same_key_cmp(&old->items[k], e)) < 0)
 			k++;
 		e->is_news = k == old->n || c != 0 || !json_equal(old->items[k].object, e->object);
 		n_news += e->is_news;
@@ -379,8 +384,7 @@ static void tell_gone(const struct manifest_source *s, const struct table *old)
 	for (size_t i = 0, k = 0; i < old->n; i++) {
 		int c = 1;
 
-		while (k < s->table.n &&
-		       (c = same_key_cmp(s->table.items[k].object, old->items[i].object)) < 0)
+		while (k < s->table.n && (c = same_key_cmp(&s->table.items[k], &old->items[i])) < 0)
 			k++;
 		if (k == s->table.n || c != 0)
 			tell_entry(s, &old->items[i], OBJECT_GONE);
@@ -568,7 +572,7 @@ char *manifest_source_where(const struct manifest_source *s, const char *kind,
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		const struct entry *e = &s->table.items[mid];
-		int c = key_cmp(e->object, kind, namespace_ ? namespace_ : "", name);
+		int c = key_cmp(e, kind, namespace_ ? namespace_ : "", name);
 		unsigned int line, column;
 
 		if (c == 0) {
