@@ -167,21 +167,51 @@ static size_t sort_dests(const struct plan_service *s, const struct plan_dest **
 	return s->n_dests;
 }
 
+static bool is_same_dest(const struct plan_dest *a, const struct plan_dest *b)
+{
+	return a->weight == b->weight && a->forward == b->forward;
+}
+
+/* Most services have what they had, in the order that they had it in: then nothing needs to be sorted. */
+static bool has_same_servers(const struct plan_service *a, const struct plan_service *b)
+{
+	if (a->n_dests != b->n_dests)
+		return false;
+	for (size_t i = 0; i < a->n_dests; i++) {
+		if (plan_dest_cmp(&a->dests[i], &b->dests[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+static void diff_weights(struct diff *d, const struct plan_service *want,
+			 const struct plan_service *have)
+{
+	for (size_t i = 0; i < want->n_dests; i++) {
+		if (!is_same_dest(&want->dests[i], &have->dests[i]))
+			emit_service(d, PLAN_OP_DEST_SET, want, &want->dests[i]);
+	}
+}
+
 /* Additions in the wanted order, which is the same on every node. */
 static void diff_dests(struct diff *d, enum plan_op_type phase, const struct plan_service *want,
 		       const struct plan_service *have)
 {
 	const struct plan_service *from = phase == PLAN_OP_DEST_DEL ? have : want;
 	const struct plan_service *in = phase == PLAN_OP_DEST_DEL ? want : have;
-	size_t n = sort_dests(in, d->sorted);
+	size_t n;
 
+	if (has_same_servers(want, have)) {
+		if (phase == PLAN_OP_DEST_SET)
+			diff_weights(d, want, have);
+		return;
+	}
+	n = sort_dests(in, d->sorted);
 	for (size_t i = 0; i < from->n_dests; i++) {
 		const struct plan_dest *dest = &from->dests[i];
 		const struct plan_dest *other = find_dest(d->sorted, n, dest);
 
-		if (phase == PLAN_OP_DEST_SET ? other && (other->weight != dest->weight ||
-							  other->forward != dest->forward)
-					      : !other)
+		if (phase == PLAN_OP_DEST_SET ? other && !is_same_dest(other, dest) : !other)
 			emit_service(d, phase, want, dest);
 	}
 }
