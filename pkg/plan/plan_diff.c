@@ -224,6 +224,45 @@ static void diff_new_service(struct diff *d, enum plan_op_type phase, const stru
 		emit_service(d, phase, s, &s->dests[i]);
 }
 
+/* The phases, as bits, that have something to do for a service that is there and wanted. */
+static unsigned int phases_of_service(const struct plan_service *want,
+				      const struct plan_service *have)
+{
+	unsigned int phases = is_same_service(want, have) ? 0 : 1u << PLAN_OP_SERVICE_SET;
+
+	if (!has_same_servers(want, have))
+		return phases | 1u << PLAN_OP_DEST_ADD | 1u << PLAN_OP_DEST_SET |
+		       1u << PLAN_OP_DEST_DEL;
+	for (size_t i = 0; i < want->n_dests; i++) {
+		if (!is_same_dest(&want->dests[i], &have->dests[i]))
+			return phases | 1u << PLAN_OP_DEST_SET;
+	}
+	return phases;
+}
+
+/* Six phases go over all services; one that looks first spares most of them. */
+static unsigned int phases_of_services(const struct diff *d)
+{
+	const struct plan_service *w = d->want->services, *h = d->have->services;
+	const struct plan_service *w_end = w + d->want->n_services;
+	const struct plan_service *h_end = h + d->have->n_services;
+	unsigned int phases = 0;
+
+	while (w < w_end || h < h_end) {
+		int c = w == w_end ? 1 : h == h_end ? -1 : plan_service_cmp(w, h);
+
+		if (c < 0)
+			phases |= 1u << PLAN_OP_SERVICE_ADD | 1u << PLAN_OP_DEST_ADD;
+		else if (c > 0)
+			phases |= 1u << PLAN_OP_SERVICE_DEL;
+		else
+			phases |= phases_of_service(w, h);
+		w += c <= 0;
+		h += c >= 0;
+	}
+	return phases;
+}
+
 static void diff_services(struct diff *d, enum plan_op_type phase)
 {
 	const struct plan_service *w = d->want->services, *h = d->have->services;
@@ -315,6 +354,31 @@ static void emit_elem(struct diff *d, enum plan_op_type type, const struct plan_
 
 enum elem_pass { ELEMS_NEW, ELEMS_CHANGED, ELEMS_GONE };
 
+static bool is_same_value(const struct plan_elem *a, const struct plan_elem *b)
+{
+	return addr_eq(&a->value, &b->value);
+}
+
+/* As phases_of_services. */
+static unsigned int phases_of_elems(const struct diff *d)
+{
+	const struct plan_elem *w = d->want->elems, *h = d->have->elems;
+	const struct plan_elem *w_end = w + d->want->n_elems, *h_end = h + d->have->n_elems;
+	unsigned int phases = 0;
+
+	while (w < w_end || h < h_end) {
+		int c = w == w_end ? 1 : h == h_end ? -1 : plan_elem_cmp(w, h);
+
+		if (c < 0 || (c == 0 && !is_same_value(w, h)))
+			phases |= 1u << PLAN_OP_ELEM_ADD;
+		else if (c > 0)
+			phases |= 1u << PLAN_OP_ELEM_DEL;
+		w += c <= 0;
+		h += c >= 0;
+	}
+	return phases;
+}
+
 static void diff_elems(struct diff *d, enum elem_pass pass)
 {
 	const struct plan_elem *w = d->want->elems, *h = d->have->elems;
@@ -327,7 +391,7 @@ static void diff_elems(struct diff *d, enum elem_pass pass)
 			emit_elem(d, PLAN_OP_ELEM_ADD, w);
 		} else if (c > 0 && pass == ELEMS_GONE) {
 			emit_elem(d, PLAN_OP_ELEM_DEL, h);
-		} else if (c == 0 && pass == ELEMS_CHANGED && !addr_eq(&w->value, &h->value)) {
+		} else if (c == 0 && pass == ELEMS_CHANGED && !is_same_value(w, h)) {
 			emit_elem(d, PLAN_OP_ELEM_DEL, h);
 			emit_elem(d, PLAN_OP_ELEM_ADD, w);
 		}
@@ -373,6 +437,11 @@ static void run_phase(struct diff *d, enum plan_op_type phase)
 	}
 }
 
+/* What is cheap to go over. */
+#define ALWAYS                                                                        \
+	(1u << PLAN_OP_LINKCONF | 1u << PLAN_OP_ROUTE_ADD | 1u << PLAN_OP_ROUTE_DEL | \
+	 1u << PLAN_OP_TIMEOUT | 1u << PLAN_OP_SYNC_STOP | 1u << PLAN_OP_SYNC_START)
+
 static size_t most_dests(const struct plan_kernel *k)
 {
 	size_t most = 0;
@@ -392,6 +461,7 @@ int plan_diff(const struct plan_kernel *want, const struct plan_kernel *have,
 	const struct plan_dest **sorted =
 		calloc(most_dests(want) + most_dests(have) + 1, sizeof(*sorted));
 	struct diff d = {.want = want, .have = have, .n_owned = n_owned};
+	unsigned int phases;
 
 	if (!sorted_owned || !sorted)
 		return -ENOMEM;
@@ -400,8 +470,11 @@ int plan_diff(const struct plan_kernel *want, const struct plan_kernel *have,
 	if (n_owned > 0)
 		memcpy(d.owned, owned, n_owned * sizeof(*owned));
 	qsort(d.owned, n_owned, sizeof(*d.owned), cmp_addr);
-	for (enum plan_op_type phase = PLAN_OP_LINKCONF; phase <= PLAN_OP_ROUTE_DEL; phase++)
-		run_phase(&d, phase);
+	phases = ALWAYS | phases_of_services(&d) | phases_of_elems(&d);
+	for (enum plan_op_type phase = PLAN_OP_LINKCONF; phase <= PLAN_OP_ROUTE_DEL; phase++) {
+		if (phases & 1u << phase)
+			run_phase(&d, phase);
+	}
 	if (d.is_full) {
 		plan_ops_done(&d.ops);
 		return -ENOMEM;
