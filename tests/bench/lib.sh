@@ -149,6 +149,7 @@ bench_pids()
 {
 	case $1 in
 	vipd) cat "$LAB/$2.agent" ;;
+	knock) cat "$LAB/$2.knock" ;;
 	keepalived) cat "$LAB/$2.kpid" "$LAB/$2.kv" "$LAB/$2.kc" 2>/dev/null ;;
 	esac
 }

@@ -221,6 +221,7 @@ checks()
 	for ports in ${BENCH_CHECKS:-$(few 1 "10 100")}; do
 		checks_prepare "$ports"
 		for round in $ROUND_LIST; do
+			least=$(checks_least $((100 * ports)) "$ports")
 			for program in $PROGRAMS; do
 				bench_bare node01
 				bench_start $program node01
@@ -228,7 +229,7 @@ checks()
 				before=$(arrived)
 				line=$(bench_cpu $program "$(few 3 10)" node01)
 				arrived | awk -v before="$before" '{ split(before, b, " "); printf "%.0f\n", ($2 - b[2]) / ($1 - b[1]) }' >"$LAB/rate"
-				bench_figure "checks of TCP" "$((100 * ports)) a second" $program "%" "${line% *}"
+				bench_figure "checks of TCP" "$((100 * ports)) a second" $program "%" "${line% *}" "$least"
 				bench_figure "checks of TCP, made" "$((100 * ports)) a second" $program 1/s "$(cat "$LAB/rate")" $((100 * ports))
 				bench_kill $program node01 # who is overloaded may not end by itself
 				off=$(($(cat "$LAB/rate") - 100 * ports))
@@ -243,6 +244,17 @@ checks()
 arrived()
 {
 	lab_in client nft list counter ip bench arrived | awk -v at="$(date +%s.%N)" '$1 == "packets" { print at, $2 }'
+}
+
+# checks_least RATE PORTS: what as many connections cost a program that only opens and closes them.
+checks_least()
+{
+	nsexec node01 knock "$1" 10.10.0.1 1000 "$2" &
+	echo $! >"$LAB/node01.knock"
+	sleep 1
+	line=$(bench_cpu knock "$(few 1 5)" node01)
+	kill "$(cat "$LAB/node01.knock")"
+	echo "${line% *}"
 }
 
 # checks_prepare PORTS: of a hundred real servers each.
