@@ -17,8 +17,6 @@
 /* Above the kernel's threads for interrupts is no place for us; above everybody else's work is. */
 #define REALTIME_PRIORITY 20
 #define STACK_PREFAULT (96 * 1024)
-/* A socket that still has packets after this many batches is being flooded. */
-#define DRAIN_BATCHES 8
 #define LINK_MESSAGES 64
 /* A thousand new instances must not put off the adverts of the old ones. */
 #define CMDS_PER_TURN 16
@@ -45,18 +43,20 @@ void election_turn_end(struct election *e, uint64_t now_ns)
 		next = e->counters_ns;
 	if (e->settle_ns != 0 && e->settle_ns < next)
 		next = e->settle_ns;
+	for (struct port *p = e->ports; p; p = p->next) {
+		if (p->look_ns != 0 && p->look_ns < next)
+			next = p->look_ns;
+	}
 	if (e->has_cmds)
 		next = now_ns;
 	(void)loop_timer_set(e->timer, next == NEVER ? 0 : next);
 }
 
-/* What has come must be known before silence is acted upon; but a flood must not keep us from our timers. */
+/* What has come must be known before silence is acted upon. */
 static void drain_all(struct election *e, uint64_t now_ns)
 {
-	for (struct port *p = e->ports; p; p = p->next) {
-		for (int k = 0; k < DRAIN_BATCHES && election_receive(e, p, now_ns); k++)
-			;
-	}
+	for (struct port *p = e->ports; p; p = p->next)
+		(void)election_receive(e, p, now_ns);
 }
 
 static bool needs_drain(const struct inst *i, uint64_t now_ns)
@@ -101,6 +101,8 @@ static int on_timer(void *user, uint64_t now_ns)
 	struct election *e = user;
 
 	run_due(e, now_ns);
+	for (struct port *p = e->ports; p; p = p->next)
+		election_port_look(p, now_ns);
 	if (e->counters_ns != 0 && e->counters_ns <= now_ns)
 		election_tell_counters(e, now_ns);
 	if (e->settle_ns != 0 && e->settle_ns <= now_ns)

@@ -19,6 +19,8 @@
 #include "loop/loop.h"
 
 #define BATCH 64 /* packets per sendmmsg and recvmmsg */
+/* A socket that still has packets after this many batches is being flooded. */
+#define DRAIN_BATCHES 8
 #define SEEN_MAX 8 /* other routers remembered per instance */
 #define LINKS_MAX 64
 #define NEVER UINT64_MAX
@@ -34,6 +36,8 @@ struct port {
 	char ifname[16];
 	int rx, tx; /* -1: could not be opened; tried again when something changes */
 	struct loop_source *source;
+	uint64_t woken_ns; /* when the socket last woke us */
+	uint64_t look_ns; /* packets are being collected: looked at then; 0: the socket wakes us */
 	size_t n_insts;
 	struct inst *by_vrid[256]; /* chains by next_vrid */
 	int error_told;
@@ -140,9 +144,14 @@ void election_port_unlink(struct port *p, struct inst *i);
 void election_port_queue(struct port *p, const struct inst *i, uint8_t priority,
 			 const struct addr *dst, uint64_t now_ns);
 void election_port_flush(struct port *p, uint64_t now_ns);
+/* Takes what has been collected, if that is due. */
+void election_port_look(struct port *p, uint64_t now_ns);
 
 /* election_rx.c */
-/* Receives at most BATCH packets of one port. True if there may be more. */
+/*
+ * Receives what one port has, but a flood must not keep us from our timers: at most DRAIN_BATCHES times BATCH packets.
+ * False if there were none.
+ */
 bool election_receive(struct election *e, struct port *p, uint64_t now_ns);
 
 /* election_act.c */

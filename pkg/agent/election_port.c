@@ -4,6 +4,12 @@
 
 #include "agent/election_internal.h"
 
+/*
+ * Packets that come faster than this are collected: to be woken for each one costs more than to read it, and costs the
+ * senders on this machine, too. Nothing is decided on less: silence counts only after a look at what has come.
+ */
+#define COLLECT_NS (500 * NS_PER_US)
+
 static int on_packets(void *user, int fd, uint32_t events, uint64_t now_ns);
 
 struct port *election_port_get(struct election *e, const struct election_conf *conf)
@@ -147,13 +153,29 @@ void election_port_flush(struct port *p, uint64_t now_ns)
 	}
 }
 
+void election_port_look(struct port *p, uint64_t now_ns)
+{
+	if (p->look_ns == 0 || now_ns < p->look_ns)
+		return;
+	p->look_ns = now_ns + COLLECT_NS;
+	if (election_receive(p->e, p, now_ns))
+		return;
+	p->woken_ns = now_ns;
+	if (loop_io_set_events(p->source, LOOP_IN) == 0)
+		p->look_ns = 0;
+}
+
 static int on_packets(void *user, int fd, uint32_t events, uint64_t now_ns)
 {
 	struct port *p = user;
+	bool is_soon = now_ns < p->woken_ns + COLLECT_NS;
 
 	(void)fd;
 	(void)events;
+	p->woken_ns = now_ns;
 	(void)election_receive(p->e, p, now_ns);
+	if (is_soon && loop_io_set_events(p->source, 0) == 0)
+		p->look_ns = now_ns + COLLECT_NS;
 	election_turn_end(p->e, now_ns);
 	return 0;
 }

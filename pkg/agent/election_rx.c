@@ -247,12 +247,13 @@ static void on_packet(struct election *e, struct port *port, const struct l2_vrr
 		reject(e, blamed, why, &p->src, now_ns);
 }
 
-bool election_receive(struct election *e, struct port *p, uint64_t now_ns)
+/* One batch; how many packets it had. */
+static int receive(struct election *e, struct port *p, uint64_t now_ns)
 {
 	int n;
 
 	if (p->rx < 0)
-		return false;
+		return 0;
 	n = l2_vrrp_receive(p->rx, p->family, e->rx_bufs, BATCH, e->rx_packets);
 	if (n < 0) {
 		/* As ENETDOWN after the interface went: told by the link events as well. */
@@ -260,9 +261,20 @@ bool election_receive(struct election *e, struct port *p, uint64_t now_ns)
 			p->error_told = -n;
 			election_tell_sense(e, 0, -n, now_ns);
 		}
-		return false;
+		return 0;
 	}
 	for (int k = 0; k < n; k++)
 		on_packet(e, p, &e->rx_packets[k], now_ns);
-	return n == BATCH;
+	return n;
+}
+
+bool election_receive(struct election *e, struct port *p, uint64_t now_ns)
+{
+	int n = BATCH, all = 0;
+
+	for (int k = 0; k < DRAIN_BATCHES && n == BATCH; k++) {
+		n = receive(e, p, now_ns);
+		all += n;
+	}
+	return all > 0;
 }
