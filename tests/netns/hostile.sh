@@ -35,7 +35,7 @@ conflict()
 
 in_log()
 {
-	grep 'Stranger uses' "$LAB/$1.log" | grep -F "$2" | head -1
+	grep 'Stranger uses' "$LAB/$1.log" | grep -m 1 -F "$2"
 }
 
 step "10,000 adverts a second"
