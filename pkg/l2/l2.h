@@ -1,7 +1,8 @@
 /*
- * l2: what is sent to the segment: gratuitous ARP and unsolicited neighbour advertisements; the raw
- * sockets of VRRP; and segments that challenge TCP clients. Builders are pure and write into the
- * caller's buffer; senders never block. Holds no state.
+ * l2: what is sent to the segment: gratuitous ARP and unsolicited neighbour advertisements; what others
+ * say there of an address, and what makes them say it; the raw sockets of VRRP; and segments that
+ * challenge TCP clients. Builders are pure and write into the caller's buffer; senders never block.
+ * Holds no state.
  */
 #ifndef VIPD_L2_L2_H
 #define VIPD_L2_L2_H
@@ -22,6 +23,10 @@ size_t l2_arp_probe_emit(const struct addr *a, const struct mac *own,
  * frame to ff02::1. source: an address of the interface (link-local). */
 size_t l2_na_emit(const struct addr *a, const struct addr *source, const struct mac *own,
 		  uint8_t buf[static L2_FRAME_MAX]);
+/* Neighbour solicitation (RFC 4861 s. 4.3) to the solicited-node group of `a`: whoever has the address
+ * on that link answers to `source`, an address of the interface (link-local). Bytes written. */
+size_t l2_ns_emit(const struct addr *a, const struct addr *source, const struct mac *own,
+		  uint8_t buf[static L2_FRAME_MAX]);
 
 struct l2_arp {
 	bool request;
@@ -30,6 +35,14 @@ struct l2_arp {
 };
 /* Parses an ARP packet as seen on the wire (Ethernet header included). 0 or -EBADMSG. */
 int l2_arp_parse(const uint8_t *frame, size_t len, struct l2_arp *ret);
+
+struct l2_na {
+	struct addr target;
+	struct mac mac; /* of the target: what the option says, else the frame's source */
+};
+/* Parses a neighbour advertisement as seen on the wire (Ethernet header included), by all the rules of
+ * RFC 4861 s. 7.1.2. 0 or -EBADMSG, also for one that is longer than L2_FRAME_MAX and was cut. */
+int l2_na_parse(const uint8_t *frame, size_t len, struct l2_na *ret);
 
 /* A packet socket for sending frames (no protocol bound, receives nothing). fd or -errno. */
 int l2_packet_socket(struct verr *reterr);
@@ -40,6 +53,8 @@ int l2_frames_send(int fd, unsigned int ifindex, const uint8_t (*frames)[L2_FRAM
 /* A packet socket that receives ARP of one interface, filtered in the kernel to replies and
  * gratuitous requests (for conflict detection). fd or -errno. */
 int l2_arp_socket(unsigned int ifindex, struct verr *reterr);
+/* The same for neighbour advertisements, but for those of link-local addresses: no VIP is one. */
+int l2_na_socket(unsigned int ifindex, struct verr *reterr);
 
 /* Receive socket for VRRP (protocol 112) of one interface and family: bound to the device, group
  * joined (224.0.0.18 / ff02::12), own multicast not looped, TTL and destination told with each

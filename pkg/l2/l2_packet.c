@@ -57,6 +57,27 @@ int l2_frames_send(int fd, unsigned int ifindex, const uint8_t (*frames)[L2_FRAM
 	return error;
 }
 
+/* Receives what the filter lets through of one protocol. */
+static int listen_to(unsigned int ifindex, uint16_t protocol, const struct sock_fprog *filter,
+		     const char *what, struct verr *reterr)
+{
+	const struct sockaddr_ll from = {.sll_family = AF_PACKET,
+					 .sll_protocol = htons(protocol),
+					 .sll_ifindex = (int)ifindex};
+	AUTO(fd_close_p)
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return verr_errno(reterr, errno, "packet socket");
+	/* The filter first: bound, it would receive at once. */
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, sizeof(*filter)) < 0)
+		return verr_errno(reterr, errno, "filter of the %s socket", what);
+	if (bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0)
+		return verr_errno(reterr, errno, "binding the %s socket to interface %u", what,
+				  ifindex);
+	return fd_steal(&fd);
+}
+
 int l2_arp_socket(unsigned int ifindex, struct verr *reterr)
 {
 	/* Replies, and requests in which sender and target are the same address. */
@@ -71,18 +92,25 @@ int l2_arp_socket(unsigned int ifindex, struct verr *reterr)
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 	const struct sock_fprog prog = {.len = ARRAY_LEN(code), .filter = code};
-	const struct sockaddr_ll from = {.sll_family = AF_PACKET,
-					 .sll_protocol = htons(ETH_P_ARP),
-					 .sll_ifindex = (int)ifindex};
-	AUTO(fd_close_p)
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (fd < 0)
-		return verr_errno(reterr, errno, "packet socket");
-	/* The filter first: bound, it would receive at once. */
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0)
-		return verr_errno(reterr, errno, "filter of the ARP socket");
-	if (bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0)
-		return verr_errno(reterr, errno, "binding the ARP socket to interface %u", ifindex);
-	return fd_steal(&fd);
+	return listen_to(ifindex, ETH_P_ARP, &prog, "ARP", reterr);
+}
+
+int l2_na_socket(unsigned int ifindex, struct verr *reterr)
+{
+	/* ICMPv6 with a hop limit of 255; type 136, code 0; a target outside of fe80::/10. */
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x3aff, 0, 6),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 54),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x8800, 0, 4),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 62),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xffc0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xfe80, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, L2_FRAME_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog prog = {.len = ARRAY_LEN(code), .filter = code};
+
+	return listen_to(ifindex, ETH_P_IPV6, &prog, "neighbour discovery", reterr);
 }

@@ -194,6 +194,92 @@ static void announcements_reach_the_other_side(void **state)
 			 -ENXIO);
 }
 
+/* Of all that is IPv6 on the segment, a socket for advertisements hears those alone that may be of a VIP. */
+static void advertisements_are_heard(void **state)
+{
+	/* where a frame differs, and in what: a solicitation, code, hop limit, next header, a link-local target */
+	static const struct {
+		size_t offset;
+		uint8_t value;
+	} others[] = {{54, 135}, {55, 1}, {21, 254}, {20, 0}, {62, 0xfe}};
+	const struct mac own = {{2, 0, 0, 0, 0, 0x11}};
+	struct addr vip6 = ip("fd80::100"), source = ip("fe80::11");
+	uint8_t frames[1][L2_FRAME_MAX], frame[L2_FRAME_MAX];
+	struct l2_na na;
+	struct verr err;
+	size_t len;
+	ssize_t got;
+	AUTO(fd_close_p) int tx = -1;
+	AUTO(fd_close_p) int rx = -1;
+
+	(void)state;
+	pair_enter(&pair, 1);
+	rx = must(l2_na_socket(pair.ifindex[1], &err), &err);
+	pair_enter(&pair, 0);
+	tx = must(l2_packet_socket(&err), &err);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		len = l2_na_emit(&vip6, &source, &own, frames[0]);
+		frames[0][others[i].offset] = others[i].value;
+		assert_int_equal(l2_frames_send(tx, pair.ifindex[0],
+						(const uint8_t(*)[L2_FRAME_MAX])frames, &len, 1),
+				 0);
+	}
+	len = l2_ns_emit(&vip6, &source, &own, frames[0]);
+	assert_int_equal(l2_frames_send(tx, pair.ifindex[0], (const uint8_t(*)[L2_FRAME_MAX])frames,
+					&len, 1),
+			 0);
+	assert_false(pair_readable(rx, SILENCE_MS));
+	len = l2_na_emit(&vip6, &source, &own, frames[0]);
+	assert_int_equal(l2_frames_send(tx, pair.ifindex[0], (const uint8_t(*)[L2_FRAME_MAX])frames,
+					&len, 1),
+			 0);
+	assert_true(pair_readable(rx, PATIENCE_MS));
+	got = read(rx, frame, sizeof(frame));
+	assert_true(got > 0);
+	assert_int_equal(l2_na_parse(frame, (size_t)got, &na), 0);
+	assert_true(addr_eq(&na.target, &vip6));
+	assert_true(mac_eq(&na.mac, &own));
+	assert_false(pair_readable(rx, SILENCE_MS));
+}
+
+/* Who has the address answers a solicitation to the asker alone; who has it on another interface, or only a route that
+ * makes it local, does not. */
+static void solicitations_are_answered(void **state)
+{
+	const struct addr asked[] = {ip("fd09::a0"), ip("fd09::a1"), ip("fd09::a2")};
+	const struct mac own = {{2, 0, 0, 0, 0, 0x11}};
+	uint8_t frames[ARRAY_LEN(asked)][L2_FRAME_MAX], frame[L2_FRAME_MAX];
+	size_t lens[ARRAY_LEN(asked)];
+	struct addr source = ip("fe80::11");
+	struct l2_na na;
+	struct verr err;
+	ssize_t got;
+	AUTO(fd_close_p) int rx = -1;
+
+	(void)state;
+	pair_enter(&pair, 1);
+	pair_sh("ip -6 route add local fd09::a0 dev lo table local");
+	pair_sh("ip -6 addr add fd09::a1/128 dev lo nodad");
+	pair_sh("ip -6 addr add fd09::a2/128 dev vb nodad");
+	pair_enter(&pair, 0);
+	rx = must(l2_na_socket(pair.ifindex[0], &err), &err);
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++)
+		lens[i] = l2_ns_emit(&asked[i], &source, &own, frames[i]);
+	assert_int_equal(l2_frames_send(rx, pair.ifindex[0], (const uint8_t(*)[L2_FRAME_MAX])frames,
+					lens, ARRAY_LEN(asked)),
+			 0);
+	assert_true(pair_readable(rx, PATIENCE_MS));
+	got = read(rx, frame, sizeof(frame));
+	assert_true(got > 0);
+	assert_int_equal(l2_na_parse(frame, (size_t)got, &na), 0);
+	assert_true(addr_eq(&na.target, &asked[2]));
+	assert_memory_equal(frame, own.bytes, 6);
+	assert_false(pair_readable(rx, SILENCE_MS));
+	pair_enter(&pair, 1);
+	pair_sh("ip -6 addr del fd09::a2/128 dev vb; ip -6 addr del fd09::a1/128 dev lo;"
+		"ip -6 route del local fd09::a0 dev lo table local");
+}
+
 /* What is refused in the middle is told, and nothing else is lost by it. */
 static void a_refused_frame_is_told(void **state)
 {
@@ -233,6 +319,10 @@ static void absent_interface_is_told(void **state)
 	assert_string_equal(err.msg, "binding to interface nosuch0: No such device");
 	assert_int_equal(l2_arp_socket(9999, &err), -ENODEV);
 	assert_string_equal(err.msg, "binding the ARP socket to interface 9999: No such device");
+	assert_int_equal(l2_na_socket(9999, &err), -ENODEV);
+	assert_string_equal(
+		err.msg,
+		"binding the neighbour discovery socket to interface 9999: No such device");
 }
 
 int main(void)
@@ -245,6 +335,8 @@ int main(void)
 		cmocka_unit_test(source_is_chosen),
 		cmocka_unit_test(unreachable_peer_is_skipped),
 		cmocka_unit_test(announcements_reach_the_other_side),
+		cmocka_unit_test(advertisements_are_heard),
+		cmocka_unit_test(solicitations_are_answered),
 		cmocka_unit_test(a_refused_frame_is_told),
 		cmocka_unit_test(absent_interface_is_told),
 	};

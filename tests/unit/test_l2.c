@@ -134,6 +134,26 @@ static void neighbour_advertisement(void **state)
 	assert_int_equal(wire_checksum_fold(wire_checksum_add(sum, buf + 54, len - 54)), 0);
 }
 
+static void neighbour_solicitation(void **state)
+{
+	struct addr a = ip("fd09::12:3456"), source = ip("fe80::51");
+	uint8_t buf[L2_FRAME_MAX];
+	size_t len = l2_ns_emit(&a, &source, &own, buf);
+	uint32_t sum;
+
+	(void)state;
+	sum = wire_checksum_add(32 + 58, buf + 22, 32);
+	assert_int_equal(wire_checksum_fold(wire_checksum_add(sum, buf + 54, len - 54)), 0);
+	buf[56] = buf[57] = 0;
+	assert_frame(buf, len,
+		     "3333ff123456 020000000051 86dd 60000000 0020 3a ff"
+		     "fe800000000000000000000000000051"
+		     "ff0200000000000000000001ff123456"
+		     "87 00 0000 00000000"
+		     "fd090000000000000000000000123456"
+		     "01 01 020000000051");
+}
+
 static int parse_arp(const uint8_t *bytes, size_t len, struct l2_arp *ret)
 {
 	uint8_t *copy = malloc(len ? len : 1);
@@ -191,6 +211,163 @@ static void arp_of_other_kinds_is_refused(void **state)
 		memcpy(frame, buf, len);
 		frame[bad[i].offset] = bad[i].value;
 		assert_int_equal(parse_arp(frame, len, &arp), -EBADMSG);
+	}
+}
+
+static int parse_na(const uint8_t *bytes, size_t len, struct l2_na *ret)
+{
+	uint8_t *copy = malloc(len ? len : 1);
+	int r;
+
+	assert_non_null(copy);
+	memcpy(copy, bytes, len);
+	r = l2_na_parse(copy, len, ret);
+	free(copy);
+	return r;
+}
+
+/* Makes length and checksum of an ICMPv6 packet right. */
+static void seal(uint8_t *frame, size_t len)
+{
+	size_t icmp_len = len - 54;
+	uint16_t folded;
+	uint32_t sum;
+
+	frame[18] = (uint8_t)(icmp_len >> 8);
+	frame[19] = (uint8_t)icmp_len;
+	if (icmp_len < 4)
+		return;
+	frame[56] = frame[57] = 0;
+	sum = wire_checksum_add((uint32_t)icmp_len + 58, frame + 22, 32);
+	folded = wire_checksum_fold(wire_checksum_add(sum, frame + 54, icmp_len));
+	frame[56] = (uint8_t)(folded >> 8);
+	frame[57] = (uint8_t)folded;
+}
+
+/* A frame that is sealed when its options have been put in. */
+#define NA_HEAD                                                             \
+	"020000000051 020000000099 86dd 60000000 0000 3a ff"                \
+	"fd090000000000000000000000000100 fe800000000000000000000000000051" \
+	"88 00 0000 60000000 fd090000000000000000000000000100"
+#define NA_HEAD_LEN 78
+
+static size_t na_with(const char *options, uint8_t *buf)
+{
+	size_t len = unhex(NA_HEAD, buf, L2_FRAME_MAX);
+
+	assert_int_equal(len, NA_HEAD_LEN);
+	len += unhex(options, buf + len, L2_FRAME_MAX - len);
+	seal(buf, len);
+	return len;
+}
+
+static void na_parse_reads_what_emit_writes(void **state)
+{
+	struct addr a = ip("fd09::100"), source = ip("fe80::51");
+	uint8_t buf[L2_FRAME_MAX] = {0};
+	size_t len = l2_na_emit(&a, &source, &own, buf);
+	struct l2_na na;
+
+	(void)state;
+	assert_int_equal(parse_na(buf, len, &na), 0);
+	assert_true(addr_eq(&na.target, &a));
+	assert_true(mac_eq(&na.mac, &own));
+	assert_int_equal(parse_na(buf, len + 18, &na), 0);
+	memset(&na, 0x5a, sizeof(na));
+	for (size_t n = 0; n < len; n++) {
+		assert_int_equal(parse_na(buf, n, &na), -EBADMSG);
+		assert_int_equal(na.mac.bytes[0], 0x5a);
+	}
+}
+
+/* Shorter ones whose lengths and checksum are right: only the one without its option is whole. */
+static void na_is_whole_or_refused(void **state)
+{
+	const struct mac sender = {{2, 0, 0, 0, 0, 0x99}};
+	uint8_t whole[L2_FRAME_MAX], buf[L2_FRAME_MAX];
+	size_t len = na_with("02 01 020000000077", whole);
+
+	(void)state;
+	for (size_t n = 54; n < len; n++) {
+		struct l2_na na;
+
+		memcpy(buf, whole, sizeof(buf));
+		seal(buf, n);
+		assert_int_equal(parse_na(buf, n, &na), n == NA_HEAD_LEN ? 0 : -EBADMSG);
+		if (n == NA_HEAD_LEN)
+			assert_true(mac_eq(&na.mac, &sender));
+		/* what would make it whole lies behind its end */
+		assert_int_equal(parse_na(buf, len, &na), n == NA_HEAD_LEN ? 0 : -EBADMSG);
+	}
+}
+
+static void na_options_are_read(void **state)
+{
+	static const struct {
+		const char *options;
+		uint8_t last; /* of the MAC address; 0: refused */
+	} cases[] = {
+		{"", 0x99},
+		{"02 01 020000000077", 0x77},
+		{"01 01 020000000066", 0x99}, /* not the target's */
+		{"0e 02 0000000000000000 000000000000 02 01 020000000077", 0x77},
+		{"02 01 020000000077 02 01 020000000078", 0x77},
+		{"02 01 020000000077 0e 01 000000000000", 0x77},
+		{"02 00 020000000077", 0},
+		{"0e 00 000000000000 02 01 020000000077", 0},
+		{"02 01 020000000077 00 00 000000000000", 0},
+		{"02 02 020000000077 0000000000000000", 0}, /* not Ethernet's */
+		{"02 01 02000000", 0},
+		{"0e 02 000000000000", 0},
+		{"0e ff 000000000000", 0},
+		{"02 01 020000000077 02", 0},
+	};
+	uint8_t buf[L2_FRAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		size_t len = na_with(cases[i].options, buf);
+		struct l2_na na;
+
+		assert_int_equal(parse_na(buf, len, &na), cases[i].last ? 0 : -EBADMSG);
+		if (cases[i].last)
+			assert_int_equal(na.mac.bytes[5], cases[i].last);
+	}
+}
+
+static void na_of_other_kinds_is_refused(void **state)
+{
+	/* offset of a byte, and what it must not be */
+	static const struct {
+		size_t offset;
+		uint8_t value;
+	} bad[] = {
+		{12, 0x08}, /* another protocol than IPv6 */
+		{14, 0x40}, /* another version */
+		{20, 0x00}, /* an extension header */
+		{21, 254}, /* came through a router */
+		{54, 135}, /* a solicitation */
+		{55, 1}, /* code */
+		{62, 0xff}, /* a group as its target */
+		{38, 0xff}, /* sent to a group, although it was asked for */
+	};
+	uint8_t plain[L2_FRAME_MAX], buf[L2_FRAME_MAX];
+	size_t len = na_with("02 01 020000000077", plain);
+	struct l2_na na;
+
+	(void)state;
+	assert_int_equal(parse_na(plain, len, &na), 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		memcpy(buf, plain, len);
+		buf[bad[i].offset] = bad[i].value;
+		seal(buf, len);
+		assert_int_equal(parse_na(buf, len, &na), -EBADMSG);
+	}
+	/* any bit that the checksum covers */
+	for (size_t i = 22; i < len; i++) {
+		memcpy(buf, plain, len);
+		buf[i] ^= 0x04;
+		assert_int_equal(parse_na(buf, len, &na), -EBADMSG);
 	}
 }
 
@@ -283,10 +460,15 @@ int main(void)
 		cmocka_unit_test(garp_request_and_reply),
 		cmocka_unit_test(arp_probe),
 		cmocka_unit_test(neighbour_advertisement),
+		cmocka_unit_test(neighbour_solicitation),
 		cmocka_unit_test(challenge_ipv4),
 		cmocka_unit_test(challenge_ipv6),
 		cmocka_unit_test(arp_parse_reads_what_emit_writes),
 		cmocka_unit_test(arp_of_other_kinds_is_refused),
+		cmocka_unit_test(na_parse_reads_what_emit_writes),
+		cmocka_unit_test(na_is_whole_or_refused),
+		cmocka_unit_test(na_options_are_read),
+		cmocka_unit_test(na_of_other_kinds_is_refused),
 		cmocka_unit_test(ip4_header_is_skipped),
 		cmocka_unit_test(ip4_that_is_not_whole_is_refused),
 		cmocka_unit_test(groups),
