@@ -395,7 +395,7 @@ static void stop(struct control *c)
 	control_source_done(c);
 	control_resend_done(c);
 	reset_free(c->reset);
-	control_arp_done(c);
+	control_claim_done(c);
 	control_roles_done(c);
 	control_health_done(c);
 	probe_engine_free(c->probes);

@@ -10,7 +10,7 @@
  *	control_roles.c		VIPs as election and switchover run them: what they are told
  *	control_records.c	and what they tell
  *	control_conflict.c	strangers that use a VIP's number or address
- *	control_arp.c		those that answer ARP for it
+ *	control_claim.c		those that answer ARP or neighbour discovery for it
  *	control_health.c	targets, probes, verdicts
  *	control_conditions.c	what can be said of a VIP, in conditions
  *	control_status.c	the document of `vipd status`
@@ -83,9 +83,10 @@ struct control_problem {
  * what). Shown for CONTROL_SIGN_NS after it was last seen; logged when it is new. */
 #define CONTROL_SIGNS 4
 #define CONTROL_SIGN_NS (60 * NS_PER_S)
+#define CONTROL_WHAT_MAX 56
 struct control_sign {
 	struct addr address;
-	char what[48];
+	char what[CONTROL_WHAT_MAX];
 	bool node; /* a fellow node: no conflict, but worth a line in the log */
 	uint64_t at_ns; /* last seen; 0: none */
 };
@@ -142,7 +143,7 @@ struct control_vip {
 	uint64_t transitions[VRRP_WHY_N]; /* role changes, by reason */
 	bool switch_active; /* as switchover last told */
 	struct control_sign signs[CONTROL_SIGNS];
-	uint64_t arp_ask_ns, arp_told_ns; /* asked next; told last */
+	uint64_t claim_ask_ns, claim_told_ns; /* asked next who has it too; told last */
 	/* logged already */
 	enum plan_reason told_refused, told_rejected, told_degraded, told_fault;
 	struct control_told told;
@@ -204,8 +205,8 @@ struct control {
 	struct http_server *http, *http_metrics; /* one, or metrics by themselves */
 	struct resend *resend;
 	struct reset *reset;
-	struct control_arp *arps; /* one socket for each interface with a VIP */
-	struct loop_source *arp_timer;
+	struct control_ear *ears; /* one socket for each interface with a VIP, and family */
+	struct loop_source *claim_timer;
 	struct control_place *places; /* addresses of the VIPs that run, sorted */
 	size_t n_places;
 	bool sync_up; /* link of the synchronisation */
@@ -402,9 +403,9 @@ void control_stranger(struct control *c, struct control_vip *v, const struct add
 /* "192.0.2.7 (adverts), 192.0.2.8 (checksum)" of the strangers seen lately. False: there are none. */
 bool control_strangers_text(const struct control_vip *v, uint64_t now_ns, char *buf, size_t size);
 
-/* control_arp.c */
-void control_arp_update(struct control *c, uint64_t now_ns);
-void control_arp_done(struct control *c);
+/* control_claim.c */
+void control_claim_update(struct control *c, uint64_t now_ns);
+void control_claim_done(struct control *c);
 
 /* control_health.c */
 int control_health_update(struct control *c, uint64_t now_ns);
@@ -444,7 +445,7 @@ void control_reset_flows(struct control *c, uint64_t now_ns);
 struct control_conditions { /* not to be moved: its texts are inside */
 	struct api_condition items[API_CONDITION_N];
 	size_t n_healthy, n_servers; /* real servers; healthy on every port */
-	char health[160], strangers[256];
+	char health[160], strangers[CONTROL_SIGNS * (ADDR_TEXT_MAX + CONTROL_WHAT_MAX + 4)];
 };
 void control_conditions_get(const struct control *c, const struct control_vip *v,
 			    const struct plan_vip *pv, uint64_t now_ns,

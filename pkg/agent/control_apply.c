@@ -578,7 +578,7 @@ int control_turn(void *user, uint64_t now_ns)
 		c->dirty = true;
 	if (dirty && c->plan) {
 		control_resend_update(c, now_ns);
-		control_arp_update(c, now_ns);
+		control_claim_update(c, now_ns);
 		control_report_changed(c);
 	}
 	c->ready = c->has_want && !c->kernel_refuses && c->synced;

@@ -48,8 +48,16 @@ promise_takes_part()
 # promise_shout NAMESPACE ADDRESS: takes the address and announces it, as any host may do.
 promise_shout()
 {
-	ip -n "$1" address add "$2/32" dev eth0
-	lab_in "$1" sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify'
+	case $2 in
+	*:*)
+		ip -n "$1" address add "$2/128" dev eth0 nodad
+		lab_in "$1" sh -c 'echo 1 >/proc/sys/net/ipv6/conf/eth0/ndisc_notify'
+		;;
+	*)
+		ip -n "$1" address add "$2/32" dev eth0
+		lab_in "$1" sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth0/arp_notify'
+		;;
+	esac
 	ip -n "$1" link set eth0 address "$(ip -n "$1" -br link show eth0 | awk '{ print $3 }')"
 }
 

@@ -19,7 +19,7 @@ for n in node01 node02; do
 			stringData: {password: sesame}
 		YAML
 	} | lab_manifest $n vips.yaml
-	lab_agent_start $n
+	lab_agent_start $n --health-address 127.0.0.1:9754
 done
 wait_for 20 "node01 is active for both" lab_only_active node01 192.168.44.121
 wait_for 20 "node01 is active for both" lab_only_active node01 $VIP
@@ -110,3 +110,56 @@ promise_shout client 192.168.44.121
 for n in node01 node02; do
 	wait_for 5 "$n hears who announces the other one" conflict $n "192.168.44.121 (answers ARP as 02:44:00:00:02:00)"
 done
+
+step "the announcements of an IPv6 address are a fellow node's"
+# six PRIORITY: two VIPs that prefer node01 if that is more than 99.
+six()
+{
+	for n in node01 node02; do
+		{
+			promise_vip six $VIP6 6 1000 0
+			promise_vip seven fd00:44::121 7 1000 0
+		} | sed "s/priority: 100/priority: $1/" | lab_manifest $n six.yaml
+	done
+}
+# measured NODE LINE: /metrics has it.
+measured()
+{
+	lab_in "$1" curl -sS --max-time 5 http://127.0.0.1:9754/metrics | grep -xF "$2"
+}
+# advertised NAME MAC: that MAC address was announced for the address.
+advertised()
+{
+	grep -m 1 "$2 > 33:33:00:00:00:01.*tgt is $VIP6" "$LAB/$1.out"
+}
+for n in node01 node02; do
+	lab_background "nd-$n" $n tcpdump -i eth0 -Q in -n -e -l --immediate-mode 'icmp6 and ip6[40] == 136'
+	wait_for 10 "tcpdump listens" grep -q 'listening on' "$LAB/nd-$n.out"
+done
+six 100
+wait_for 20 "node01 is active" lab_only_active node01 $VIP6
+wait_for 20 "node02 stands by" promise_takes_part node02
+six 90
+wait_for 20 "node02 is active" lab_only_active node02 $VIP6
+six 100
+wait_for 20 "node01 is active again" lab_only_active node01 $VIP6
+wait_for 5 "node02 hears node01" advertised nd-node02 "$(lab_mac 51)"
+wait_for 5 "node01 heard node02" advertised nd-node01 "$(lab_mac 52)"
+# all that is said at a move, and the first question
+sleep 6
+for n in node01 node02; do
+	expect_not "no stranger at $n" conflict $n fd00:44::
+	expect_not "nor in its log" in_log $n fd00:44::
+done
+
+step "a stranger answers neighbour discovery for it"
+ip -n client -6 address add $VIP6/128 dev eth0 nodad
+wait_for 45 "node01 names it" conflict node01 "$VIP6 (answers neighbour discovery as 02:44:00:00:02:00)"
+expect "in the log too" in_log node01 "answers neighbour discovery as 02:44:00:00:02:00"
+expect "in the metrics too" measured node01 'vipd_virtual_ip_conflicted{virtual_ip="six"} 1'
+expect_not "it has said so to node01 alone" conflict node02 $VIP6
+promise_shout client fd00:44::121
+for n in node01 node02; do
+	wait_for 5 "$n hears who announces the other one" conflict $n "fd00:44::121 (answers neighbour discovery as 02:44:00:00:02:00)"
+done
+expect "node01 stays active" lab_only_active node01 $VIP6

@@ -101,6 +101,27 @@ static void text_is_cut_to_its_buffer(void **state)
 	assert_string_equal(text, "2001:db8::1234:5678 (ad");
 }
 
+/* The longest that is said of the longest addresses. */
+static void a_condition_has_room_for_all(void **state)
+{
+	struct control_conditions room;
+	struct control_vip v = {0};
+
+	(void)state;
+	for (char last = '1'; last < '1' + CONTROL_SIGNS; last++) {
+		char address[] = "2001:db8:1111:2222:3333:4444:5555:666x";
+
+		address[sizeof(address) - 2] = last;
+		assert_true(
+			note(&v, address, "answers neighbour discovery as 02:44:00:00:02:00", 1));
+	}
+	assert_true(control_strangers_text(&v, NS_PER_S, room.strangers, sizeof(room.strangers)));
+	assert_non_null(strstr(room.strangers,
+			       "6661 (answers neighbour discovery as 02:44:00:00:02:00), "));
+	assert_string_equal(strstr(room.strangers, "6664"),
+			    "6664 (answers neighbour discovery as 02:44:00:00:02:00)");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -109,6 +130,7 @@ int main(void)
 		cmocka_unit_test(the_oldest_makes_room),
 		cmocka_unit_test(a_node_is_no_stranger),
 		cmocka_unit_test(text_is_cut_to_its_buffer),
+		cmocka_unit_test(a_condition_has_room_for_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
