@@ -70,9 +70,10 @@ static bool may_answer(const struct control *c, const struct plan_vip *pv, const
 		for (size_t k = 0; k < c->n_neighs; k++) {
 			if (!addr_eq(&c->neighs[k].addr, &m->address))
 				continue;
-			known = true;
 			if (mac_eq(&c->neighs[k].mac, mac))
 				return true;
+			/* on another interface it answers with another one */
+			known |= c->neighs[k].ifindex == pv->ifindex;
 		}
 		if (!known)
 			return true;

@@ -127,3 +127,13 @@ for vip in $VIP $VIP6; do
 		expect "$c to $vip" answers_random $c $vip 80 48 node01 node02
 	done
 done
+
+step "what the nodes themselves answer and announce is no stranger's"
+expect "node01 stops" lab_agent_stop node01
+wait_for 20 "node02 is active" load_active node02
+load_agent node01
+wait_for 60 "node01 is active" load_active node01
+sleep 6 # announcements are made for 5 s
+for n in $NODES; do
+	expect_not "no stranger at $n" grep 'Stranger uses.*answers' "$LAB/$n.log"
+done
