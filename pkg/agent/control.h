@@ -118,6 +118,13 @@ struct control_told {
 	bool is_left; /* the last words of an agent that ends are out, or none are due */
 };
 
+/* The address of a fellow node that has left, or that it had: it still hands over from there. */
+#define CONTROL_FORMER_MAX 8
+struct control_former {
+	struct addr address;
+	uint64_t until_ns;
+};
+
 struct control_vip {
 	uint32_t id;
 	char name[API_NAME_MAX];
@@ -128,6 +135,8 @@ struct control_vip {
 	uint64_t
 		born_ns; /* no first advert within a second of this, unless all peers are resolved */
 	struct election_conf *sent; /* copy of the last configuration pushed; NULL: none */
+	struct control_former *former; /* CONTROL_FORMER_MAX of them; NULL: none */
+	size_t n_former;
 	struct plan_role role_sent;
 	bool has_role;
 	bool role_again; /* switchover's ring was full: give it once more */
@@ -379,6 +388,8 @@ struct control_vip *control_vip_by_name(const struct control *c, const char *nam
 /* Election gives the addresses up first; switchover forgets the VIP when election has. */
 void control_vip_leave(struct control *c, struct control_vip *v);
 void control_vip_free(struct control *c, struct control_vip *v);
+/* address is one of v->former. */
+bool control_is_former(const struct control_vip *v, const struct addr *address, uint64_t now_ns);
 int control_roles_update(struct control *c, uint64_t now_ns);
 
 /* control_records.c */

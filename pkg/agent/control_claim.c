@@ -49,9 +49,27 @@ static int family_of(const struct plan_vip *pv)
 	return pv->vip->addresses[0].family;
 }
 
-/* The nodes themselves, and the MAC address of RFC 9568 s. 7.3, which others use for our router ID: their adverts
- * tell whose that is. While a fellow node's MAC address is not known, it may be anybody's. */
-static bool may_answer(const struct control *c, const struct plan_vip *pv, const struct mac *mac)
+/* Also one that it had before: a node's card may have been replaced. While none is known there, it may be anybody's. */
+static bool may_be_of(const struct control *c, unsigned int ifindex, const struct addr *address,
+		      const struct mac *mac)
+{
+	bool known = false;
+
+	for (size_t k = 0; k < c->n_neighs; k++) {
+		if (!addr_eq(&c->neighs[k].addr, address))
+			continue;
+		if (mac_eq(&c->neighs[k].mac, mac))
+			return true;
+		/* on another interface it answers with another one */
+		known |= c->neighs[k].ifindex == ifindex;
+	}
+	return !known;
+}
+
+/* The nodes themselves, those that have just left, and the MAC address of RFC 9568 s. 7.3, which others use for our
+ * router ID: their adverts tell whose that is. */
+static bool may_answer(const struct control *c, const struct plan_vip *pv,
+		       const struct control_vip *v, const struct mac *mac, uint64_t now_ns)
 {
 	const struct mac virtual = {
 		{0x00, 0x00, 0x5e, 0x00, family_of(pv) == AF_INET6 ? 0x02 : 0x01, pv->vrid}};
@@ -62,20 +80,13 @@ static bool may_answer(const struct control *c, const struct plan_vip *pv, const
 	for (size_t i = 0; i < pv->n_members; i++) {
 		const struct plan_member *m = &pv->members[i];
 
-		if (m->self || !addr_is_set(&m->address))
-			continue;
-		bool known = false;
-
-		/* also one that it had before: a node's card may have been replaced */
-		for (size_t k = 0; k < c->n_neighs; k++) {
-			if (!addr_eq(&c->neighs[k].addr, &m->address))
-				continue;
-			if (mac_eq(&c->neighs[k].mac, mac))
-				return true;
-			/* on another interface it answers with another one */
-			known |= c->neighs[k].ifindex == pv->ifindex;
-		}
-		if (!known)
+		if (!m->self && addr_is_set(&m->address) &&
+		    may_be_of(c, pv->ifindex, &m->address, mac))
+			return true;
+	}
+	for (size_t i = 0; i < v->n_former; i++) {
+		if (now_ns < v->former[i].until_ns &&
+		    may_be_of(c, pv->ifindex, &v->former[i].address, mac))
 			return true;
 	}
 	return false;
@@ -117,10 +128,10 @@ static void on_frame(struct control_ear *ear, const uint8_t *frame, size_t len, 
 		return;
 	const struct plan_vip *pv = vip_at(c, ear->ifindex, &address);
 
-	if (!pv || may_answer(c, pv, &mac))
-		return;
-	v = control_vip_by_name(c, pv->vip->name);
-	if (!v || (v->claim_told_ns != 0 && now_ns - v->claim_told_ns < TELL_EVERY_NS))
+	if (pv)
+		v = control_vip_by_name(c, pv->vip->name);
+	if (!v || may_answer(c, pv, v, &mac, now_ns) ||
+	    (v->claim_told_ns != 0 && now_ns - v->claim_told_ns < TELL_EVERY_NS))
 		return;
 	v->claim_told_ns = now_ns;
 	snprintf(what, sizeof(what), "answers %s as %s",

@@ -178,6 +178,7 @@ static int addrs_add(struct addrs *s, const struct addr *a)
 static int node_addresses(const struct control *c, struct addrs *ret)
 {
 	struct control_object *o, *next;
+	struct control_vip *v, *after;
 	int r = 0;
 
 	HASH_ITER(hh, c->objects, o, next)
@@ -188,12 +189,17 @@ static int node_addresses(const struct control *c, struct addrs *ret)
 	addrs_sort(ret);
 	/* members that have no InternalIP on the segment are in the plan with another address */
 	for (size_t i = 0; c->plan && i < c->plan->n_vips; i++) {
-		const struct plan_vip *v = &c->plan->vips[i];
+		const struct plan_vip *pv = &c->plan->vips[i];
 
-		for (size_t m = 0; r == 0 && m < v->n_members; m++) {
-			if (!addrs_have(ret, &v->members[m].address))
-				r = addrs_add(ret, &v->members[m].address);
+		for (size_t m = 0; r == 0 && m < pv->n_members; m++) {
+			if (!addrs_have(ret, &pv->members[m].address))
+				r = addrs_add(ret, &pv->members[m].address);
 		}
+	}
+	HASH_ITER(hh_name, c->by_name, v, after)
+	{
+		for (size_t i = 0; r == 0 && i < v->n_former; i++)
+			r = addrs_add(ret, &v->former[i].address);
 	}
 	addrs_sort(ret);
 	return r;

@@ -55,7 +55,8 @@ static void on_peer(struct control *c, struct control_vip *v, const struct elect
 
 	if (v->state == VRRP_BACKUP && rec->priority > 0)
 		active_is(v, &rec->source, rec->priority, rec->at_ns);
-	if (!pv || control_node_of(c, pv, &rec->source))
+	if (!pv || control_node_of(c, pv, &rec->source) ||
+	    control_is_former(v, &rec->source, now_ns))
 		return;
 	/* an IPv6 router shows its link-local address: ask the segment whose it is before judging */
 	if (addr_is_link_local(&rec->source) && !control_mac_of(c, &rec->source)) {

@@ -5,6 +5,7 @@
 #include "agent/control.h"
 
 #define PEERS_WAIT_NS NS_PER_S
+#define FORMER_NS (10 * NS_PER_S)
 
 const struct plan_vip *control_plan_of(const struct control *c, const struct control_vip *v)
 {
@@ -54,6 +55,7 @@ void control_vip_free(struct control *c, struct control_vip *v)
 	if (v->has_role)
 		plan_role_done(&v->role_sent);
 	free(v->sent);
+	free(v->former);
 	free(v);
 }
 
@@ -168,6 +170,81 @@ static void conf_fill(struct control *c, struct control_vip *v, const struct pla
 	conf_addresses(conf, pv);
 }
 
+static bool has_peer(const struct election_conf *conf, const struct addr *a)
+{
+	for (size_t i = 0; i < conf->n_peers; i++) {
+		if (addr_eq(&conf->peers[i], a))
+			return true;
+	}
+	return false;
+}
+
+static bool is_noted(const struct control_vip *v, const struct addr *a)
+{
+	for (size_t i = 0; i < v->n_former; i++) {
+		if (addr_eq(&v->former[i].address, a))
+			return true;
+	}
+	return false;
+}
+
+bool control_is_former(const struct control_vip *v, const struct addr *address, uint64_t now_ns)
+{
+	for (size_t i = 0; i < v->n_former; i++) {
+		if (addr_eq(&v->former[i].address, address))
+			return now_ns < v->former[i].until_ns;
+	}
+	return false;
+}
+
+/* The peers that were in the last configuration and are not in this one. */
+static int note_former(struct control_vip *v, const struct election_conf *conf, uint64_t now_ns)
+{
+	for (size_t i = 0; v->sent && i < v->sent->n_peers; i++) {
+		const struct addr *a = &v->sent->peers[i];
+
+		if (v->n_former == CONTROL_FORMER_MAX || has_peer(conf, a) || is_noted(v, a))
+			continue;
+		if (!v->former)
+			v->former = calloc(CONTROL_FORMER_MAX, sizeof(*v->former));
+		if (!v->former)
+			return -ENOMEM;
+		v->former[v->n_former++] =
+			(struct control_former){.address = *a, .until_ns = now_ns + FORMER_NS};
+	}
+	return 0;
+}
+
+/*
+ * Who leaves hands over, and those who stay hear of it at the same time as they hear that it leaves: for a while
+ * it stays a peer, from which they hear and which hears from them.
+ */
+static int keep_former(struct control *c, struct control_vip *v, struct election_conf *conf,
+		       uint64_t now_ns)
+{
+	size_t n = 0;
+	int r = note_former(v, conf, now_ns);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < v->n_former; i++) {
+		const struct control_former f = v->former[i];
+
+		if (now_ns >= f.until_ns || has_peer(conf, &f.address))
+			continue;
+		v->former[n++] = f;
+		if (conf->n_peers < ELECTION_PEERS_MAX)
+			conf->peers[conf->n_peers++] = f.address;
+		control_replan_at(c, f.until_ns, now_ns);
+	}
+	v->n_former = n;
+	if (n == 0) {
+		free(v->former);
+		v->former = NULL;
+	}
+	return 0;
+}
+
 static int send_conf(struct control *c, struct control_vip *v, const struct plan_vip *pv,
 		     uint64_t now_ns)
 {
@@ -186,6 +263,11 @@ static int send_conf(struct control *c, struct control_vip *v, const struct plan
 		control_replan_at(c, v->born_ns + PEERS_WAIT_NS, now_ns);
 	}
 	conf_fill(c, v, pv, known || waited || (v->sent && v->sent->may_start), conf);
+	if (keep_former(c, v, conf, now_ns) < 0) {
+		free(conf);
+		free(copy);
+		return -ENOMEM;
+	}
 	*copy = *conf;
 	if (v->sent && memcmp(copy, v->sent, sizeof(*copy)) == 0) {
 		free(conf);
