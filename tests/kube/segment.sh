@@ -7,7 +7,7 @@
 #	segment_nodes node01 node02	# the lab, this namespace on its segment
 #	segment_start			# control plane, definitions
 #	segment_node node01		# Node, pod, and a server on port 22
-#	segment_agent node01		# the agent, with the rights of its pod
+#	segment_agent node01 [OPTION]...	# the agent, with the rights of its pod
 #	holds 60 "node01 is named" ...
 #
 # What fails shows what the objects say, beside what the nodes do.
@@ -52,9 +52,12 @@ segment_node()
 
 segment_agent()
 {
-	nsexec "$1" "$VIPD" run --kubeconfig "$KUBE/$1.conf" --node-name "$1" --state-dir "$LAB/$1/state" \
-		--run-dir "$LAB/$1/run" --daemonset vipd --health-address '' >>"$LAB/$1.log" 2>&1 &
-	echo $! >"$LAB/$1.agent"
+	segment_n=$1
+	shift
+	nsexec "$segment_n" "$VIPD" run --kubeconfig "$KUBE/$segment_n.conf" --node-name "$segment_n" \
+		--state-dir "$LAB/$segment_n/state" --run-dir "$LAB/$segment_n/run" --daemonset vipd --health-address '' \
+		"$@" >>"$LAB/$segment_n.log" 2>&1 &
+	echo $! >"$LAB/$segment_n.agent"
 }
 
 # holds SECONDS TEXT COMMAND...: within that time.
