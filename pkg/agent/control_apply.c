@@ -315,11 +315,6 @@ static bool apply_ops(struct control *c, const struct plan_ops *ops, bool tell)
 	return good;
 }
 
-static int addr_order(const void *a, const void *b)
-{
-	return addr_cmp(a, b);
-}
-
 static size_t add_addrs(struct addr *to, size_t n, const struct api_vip *vip)
 {
 	memcpy(&to[n], vip->addresses, vip->n_addresses * sizeof(*to));

@@ -95,17 +95,7 @@ int control_facts_settings(struct control *c, struct verr *reterr)
 /* Behind the last one of this address. */
 static size_t neigh_end(const struct control *c, const struct addr *a)
 {
-	size_t lo = 0, hi = c->n_neighs;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (addr_cmp(&c->neighs[mid].addr, a) <= 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return addr_behind(c->neighs, c->n_neighs, sizeof(*c->neighs), a);
 }
 
 static bool neigh_known(const struct control *c, const struct plan_neigh *n)
@@ -139,11 +129,6 @@ struct addrs {
 static void addrs_done(struct addrs *s)
 {
 	free(s->items);
-}
-
-static int addr_order(const void *a, const void *b)
-{
-	return addr_cmp(a, b);
 }
 
 static void addrs_sort(struct addrs *s)

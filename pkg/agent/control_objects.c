@@ -36,11 +36,6 @@ const struct control_object *control_object_find(const struct control *c, const 
 	return o;
 }
 
-static int addr_order(const void *a, const void *b)
-{
-	return addr_cmp(a, b);
-}
-
 bool control_owns(const struct control *c, const struct addr *a)
 {
 	return c->n_owned && bsearch(a, c->owned, c->n_owned, sizeof(*a), addr_order);

@@ -141,6 +141,37 @@ int addr_cmp(const struct addr *a, const struct addr *b)
 	return rank ? rank : (x > y) - (x < y);
 }
 
+int addr_order(const void *a, const void *b)
+{
+	return addr_cmp(a, b);
+}
+
+/* The first record that compares with a as `least` or more. */
+static size_t bisect(const void *records, size_t n, size_t size, const struct addr *a, int least)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (addr_order((const uint8_t *)records + mid * size, a) < least)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+size_t addr_first(const void *records, size_t n, size_t size, const struct addr *a)
+{
+	return bisect(records, n, size, a, 0);
+}
+
+size_t addr_behind(const void *records, size_t n, size_t size, const struct addr *a)
+{
+	return bisect(records, n, size, a, 1);
+}
+
 bool addr_is_link_local(const struct addr *a)
 {
 	if (a->family == AF_INET)

@@ -41,6 +41,12 @@ bool addr_is_set(const struct addr *a);
 bool addr_eq(const struct addr *a, const struct addr *b);
 /* Family first (IPv4 before IPv6), then unsigned network order, as RFC 9568 s. 6.4.3 compares. */
 int addr_cmp(const struct addr *a, const struct addr *b);
+/* The same for qsort and bsearch. */
+int addr_order(const void *a, const void *b);
+/* Among n records of `size` bytes, in the order of the address that each begins with: the index of the
+ * first one that is not before a, and of the first one behind a; n if there is none. */
+size_t addr_first(const void *records, size_t n, size_t size, const struct addr *a);
+size_t addr_behind(const void *records, size_t n, size_t size, const struct addr *a);
 bool addr_is_link_local(const struct addr *a);
 bool addr_is_loopback(const struct addr *a);
 /* Neither unspecified, loopback, multicast, nor limited broadcast. */

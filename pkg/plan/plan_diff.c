@@ -62,25 +62,9 @@ static void diff_links(struct diff *d)
 	}
 }
 
-/* First route of the address, or the index where it would be. */
-static size_t find_route(const struct plan_route *routes, size_t n, const struct addr *a)
-{
-	size_t lo = 0, hi = n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (addr_cmp(&routes[mid].addr, a) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 static bool has_route(const struct plan_route *routes, size_t n, const struct plan_route *r)
 {
-	for (size_t i = find_route(routes, n, &r->addr);
+	for (size_t i = addr_first(routes, n, sizeof(*routes), &r->addr);
 	     i < n && addr_eq(&routes[i].addr, &r->addr); i++) {
 		if (addr_eq(&routes[i].src, &r->src))
 			return true;
@@ -99,7 +83,7 @@ static void diff_routes(struct diff *d, enum plan_op_type phase)
 	}
 	for (size_t i = 0; phase == PLAN_OP_ROUTE_DEL && i < have->n_routes; i++) {
 		const struct plan_route *h = &have->routes[i];
-		size_t w = find_route(want->routes, want->n_routes, &h->addr);
+		size_t w = addr_first(want->routes, want->n_routes, sizeof(*h), &h->addr);
 		bool is_wanted = w < want->n_routes && addr_eq(&want->routes[w].addr, &h->addr);
 
 		if (!is_wanted || (!addr_eq(&want->routes[w].src, &h->src) &&
@@ -109,11 +93,6 @@ static void diff_routes(struct diff *d, enum plan_op_type phase)
 }
 
 /* ---- services ---- */
-
-static int cmp_addr(const void *a, const void *b)
-{
-	return addr_cmp(a, b);
-}
 
 static int cmp_dest_ptr(const void *pa, const void *pb)
 {
@@ -127,7 +106,8 @@ static bool is_ours(const struct diff *d, const struct plan_service *s)
 {
 	if (s->fwmark != 0)
 		return plan_is_mark(s->fwmark);
-	return d->n_owned > 0 && bsearch(&s->addr, d->owned, d->n_owned, sizeof(s->addr), cmp_addr);
+	return d->n_owned > 0 &&
+	       bsearch(&s->addr, d->owned, d->n_owned, sizeof(s->addr), addr_order);
 }
 
 static void emit_service(struct diff *d, enum plan_op_type type, const struct plan_service *s,
@@ -469,7 +449,7 @@ int plan_diff(const struct plan_kernel *want, const struct plan_kernel *have,
 	d.sorted = sorted;
 	if (n_owned > 0)
 		memcpy(d.owned, owned, n_owned * sizeof(*owned));
-	qsort(d.owned, n_owned, sizeof(*d.owned), cmp_addr);
+	qsort(d.owned, n_owned, sizeof(*d.owned), addr_order);
 	phases = ALWAYS | phases_of_services(&d) | phases_of_elems(&d);
 	for (enum plan_op_type phase = PLAN_OP_LINKCONF; phase <= PLAN_OP_ROUTE_DEL; phase++) {
 		if (phases & 1u << phase)

@@ -127,35 +127,17 @@ void plan_index_done(struct plan_index *ix)
 
 const struct api_node *plan_index_owner(const struct plan_index *ix, const struct addr *a)
 {
-	size_t lo = 0, hi = ix->n_owners;
+	size_t i = addr_first(ix->owners, ix->n_owners, sizeof(*ix->owners), a);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (addr_cmp(&ix->owners[mid].addr, a) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo == ix->n_owners || !addr_eq(&ix->owners[lo].addr, a))
+	if (i == ix->n_owners || !addr_eq(&ix->owners[i].addr, a))
 		return NULL;
-	return ix->nodes[ix->owners[lo].node_idx];
+	return ix->nodes[ix->owners[i].node_idx];
 }
 
 /* The first of them that is not before the address. */
 static size_t first_local(const struct plan_index *ix, const struct addr *a)
 {
-	size_t lo = 0, hi = ix->n_locals;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (addr_cmp(&ix->locals[mid].addr, a) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return addr_first(ix->locals, ix->n_locals, sizeof(*ix->locals), a);
 }
 
 const struct plan_link *plan_index_local(const struct plan_index *ix, const struct addr *a)

@@ -247,11 +247,6 @@ static int cmp_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int cmp_addr(const void *a, const void *b)
-{
-	return addr_cmp(a, b);
-}
-
 /* The node address of most VIPs: what the others' services know this node by. */
 static int choose_node_address(const struct plan *p, uint8_t family, struct addr *ret)
 {
@@ -264,7 +259,7 @@ static int choose_node_address(const struct plan *p, uint8_t family, struct addr
 		if (plan_vip_is_held(&p->vips[i]) && plan_vip_family(&p->vips[i]) == family)
 			addrs[n++] = p->vips[i].node_address;
 	}
-	qsort(addrs, n, sizeof(*addrs), cmp_addr);
+	qsort(addrs, n, sizeof(*addrs), addr_order);
 	for (size_t start = 0, end; start < n; start = end) {
 		for (end = start; end < n && addr_eq(&addrs[start], &addrs[end]);)
 			end++;

@@ -190,6 +190,38 @@ static void test_sockaddr(void **state)
 	assert_int_equal(addr_from_sockaddr(NULL, 0, &back, &port), -EINVAL);
 }
 
+static void test_bisection(void **state)
+{
+	static const char *const texts[] = {"10.0.0.1", "10.0.0.3", "10.0.0.3", "10.0.0.9",
+					    "fd00::1"};
+	static const struct {
+		const char *text;
+		size_t first, behind;
+	} rows[] = {
+		{"10.0.0.0", 0, 0}, {"10.0.0.1", 0, 1}, {"10.0.0.2", 1, 1}, {"10.0.0.3", 1, 3},
+		{"10.0.0.9", 3, 4}, {"11.0.0.0", 4, 4}, {"fd00::1", 4, 5},  {"fd00::2", 5, 5},
+	};
+	struct {
+		struct addr addr;
+		uint32_t more;
+	} records[ARRAY_LEN(texts)] = {0};
+	struct addr a;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		assert_int_equal(addr_parse(texts[i], &records[i].addr), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const size_t n = ARRAY_LEN(records), size = sizeof(records[0]);
+
+		assert_int_equal(addr_parse(rows[i].text, &a), 0);
+		if (addr_first(records, n, size, &a) != rows[i].first ||
+		    addr_behind(records, n, size, &a) != rows[i].behind)
+			fail_msg("%s", rows[i].text);
+	}
+	assert_int_equal(addr_first(NULL, 0, sizeof(records[0]), &a), 0);
+	assert_int_equal(addr_behind(NULL, 0, sizeof(records[0]), &a), 0);
+}
+
 static void test_mac(void **state)
 {
 	static const char *const bad[] = {
@@ -222,9 +254,13 @@ static void test_mac(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse_and_text), cmocka_unit_test(test_order),
-		cmocka_unit_test(test_kinds),          cmocka_unit_test(test_prefix),
-		cmocka_unit_test(test_sockaddr),       cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_parse_and_text),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_prefix),
+		cmocka_unit_test(test_sockaddr),
+		cmocka_unit_test(test_bisection),
+		cmocka_unit_test(test_mac),
 	};
 
 	return cmocka_run_group_tests_name("base_addr", tests, NULL, NULL);
