@@ -9,6 +9,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/mono.h"
+#include "base/netlink.h"
 #include "base/object.h"
 #include "base/own.h"
 #include "base/utf8.h"

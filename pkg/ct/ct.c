@@ -161,17 +161,6 @@ static void put_addr(struct nlmsghdr *h, uint16_t type4, uint16_t type6, const s
 /* Called for each message of an answer. */
 typedef void (*answer_fn)(void *user, const struct nlmsghdr *h);
 
-/* NLMSG_ERROR or NLMSG_DONE: 0 or -errno; a dump may end without a number. */
-static int end_of(const struct nlmsghdr *h)
-{
-	int32_t err;
-
-	if (mnl_nlmsg_get_payload_len(h) < sizeof(err))
-		return h->nlmsg_type == NLMSG_DONE ? 0 : -EBADMSG;
-	memcpy(&err, mnl_nlmsg_get_payload(h), sizeof(err));
-	return err > 0 || err == INT32_MIN ? -EBADMSG : err;
-}
-
 static int request(struct ct *t, const struct nlmsghdr *h, answer_fn fn, void *user)
 {
 	bool is_torn = false;
@@ -190,7 +179,7 @@ static int request(struct ct *t, const struct nlmsghdr *h, answer_fn fn, void *u
 				continue; /* of a request that was given up */
 			is_torn = is_torn || (a->nlmsg_flags & NLM_F_DUMP_INTR);
 			if (a->nlmsg_type == NLMSG_ERROR || a->nlmsg_type == NLMSG_DONE) {
-				int r = end_of(a);
+				int r = netlink_end(a);
 
 				return r == 0 && is_torn ? -EINTR : r;
 			}

@@ -99,7 +99,6 @@ static bool get_addr(struct nlattr *const *tb, int type, int family, struct addr
 enum ipvs_reply ipvs_reply_next(struct ipvs_reply_walk *w)
 {
 	struct nlmsghdr h;
-	int32_t code = 0;
 
 	w->msg = NULL;
 	if (w->next >= w->len)
@@ -119,12 +118,9 @@ enum ipvs_reply ipvs_reply_next(struct ipvs_reply_walk *w)
 		return IPVS_REPLY_BAD;
 	if (h.nlmsg_type != NLMSG_ERROR && h.nlmsg_type != NLMSG_DONE)
 		return IPVS_REPLY_DATA;
-	/* Both carry a negative errno value; that of the end of a dump may be left out. */
-	if (h.nlmsg_len >= NLMSG_HDRLEN + sizeof(code))
-		memcpy(&code, (const uint8_t *)w->msg + NLMSG_HDRLEN, sizeof(code));
-	else if (h.nlmsg_type == NLMSG_ERROR)
+	if (h.nlmsg_type == NLMSG_ERROR && h.nlmsg_len < NLMSG_HDRLEN + sizeof(int32_t))
 		return IPVS_REPLY_BAD;
-	w->error = code == INT32_MIN || code > 0 ? EBADMSG : -code;
+	w->error = -netlink_end(w->msg);
 	return IPVS_REPLY_ACK;
 }
 

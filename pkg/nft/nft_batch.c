@@ -117,16 +117,6 @@ static int send_all(struct nft *n, size_t len)
 	}
 }
 
-int nft_answer_end(const struct nlmsghdr *h)
-{
-	int32_t err;
-
-	if (mnl_nlmsg_get_payload_len(h) < sizeof(err))
-		return h->nlmsg_type == NLMSG_DONE ? 0 : -EBADMSG;
-	memcpy(&err, mnl_nlmsg_get_payload(h), sizeof(err));
-	return err > 0 || err == INT32_MIN ? -EBADMSG : err;
-}
-
 /* What an earlier request left behind when its time was over. */
 static void drop_leftovers(struct nft *n)
 {
@@ -188,7 +178,7 @@ int nft_batch_commit(struct nft *n, struct nft_batch *b, struct verr *reterr)
 		for (left = (int)len; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
 			if (h->nlmsg_type != NLMSG_ERROR)
 				continue;
-			r = nft_answer_end(h);
+			r = netlink_end(h);
 			if (r < 0 && failed == 0)
 				failed = r;
 			else if (h->nlmsg_seq == b->seq + b->n)
@@ -234,7 +224,7 @@ int nft_request(struct nft *n, const struct nlmsghdr *h, nft_answer_fn fn, void 
 				continue;
 			torn = torn || (a->nlmsg_flags & NLM_F_DUMP_INTR);
 			if (a->nlmsg_type == NLMSG_ERROR || a->nlmsg_type == NLMSG_DONE) {
-				r = failed < 0 ? failed : nft_answer_end(a);
+				r = failed < 0 ? failed : netlink_end(a);
 				return r == 0 && torn ? -EAGAIN : r;
 			}
 			if (failed == 0)

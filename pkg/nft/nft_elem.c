@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
 #include <string.h>
 
 static const struct nft_set_def sets[PLAN_SET_N] = {
@@ -164,67 +163,30 @@ static int key_parse(const uint8_t *key, struct plan_elem *e)
 	return 0;
 }
 
-/* ---- attributes: copied out, never cast ---- */
-
-struct cursor {
-	const uint8_t *p;
-	size_t left;
-};
-
-struct attr {
-	uint16_t type;
-	const uint8_t *p;
-	size_t len;
-};
-
-static bool attr_next(struct cursor *c, struct attr *ret)
-{
-	struct nlattr h;
-	size_t step;
-
-	if (c->left < sizeof(h))
-		return false;
-	memcpy(&h, c->p, sizeof(h));
-	if (h.nla_len < sizeof(h) || h.nla_len > c->left)
-		return false;
-	*ret = (struct attr){
-		.type = h.nla_type & NLA_TYPE_MASK,
-		.p = c->p + sizeof(h),
-		.len = h.nla_len - sizeof(h),
-	};
-	step = padded(h.nla_len) < c->left ? padded(h.nla_len) : c->left;
-	c->p += step;
-	c->left -= step;
-	return true;
-}
-
-static struct cursor nested(const struct attr *a)
-{
-	return (struct cursor){.p = a->p, .left = a->len};
-}
+/* ---- out of messages ---- */
 
 /* NFTA_DATA_VALUE inside of a key or a data attribute; p is NULL if there is none. */
-static struct attr data_value(const struct attr *a)
+static struct netlink_attr data_value(const struct netlink_attr *a)
 {
-	struct cursor c = nested(a);
-	struct attr v;
+	struct netlink_cursor c = netlink_nested(a);
+	struct netlink_attr v;
 
-	while (attr_next(&c, &v)) {
+	while (netlink_attr_next(&c, &v)) {
 		if (v.type == NFTA_DATA_VALUE)
 			return v;
 	}
-	return (struct attr){0};
+	return (struct netlink_attr){0};
 }
 
-static int elem_parse(enum nft_table t, enum plan_set s, const struct attr *elem,
+static int elem_parse(enum nft_table t, enum plan_set s, const struct netlink_attr *elem,
 		      struct plan_elem *ret)
 {
 	struct plan_elem e = {.set = s, .family = nft_table_af(t)};
-	struct cursor c = nested(elem);
-	struct attr a, key = {0}, data = {0};
+	struct netlink_cursor c = netlink_nested(elem);
+	struct netlink_attr a, key = {0}, data = {0};
 	int r;
 
-	while (attr_next(&c, &a)) {
+	while (netlink_attr_next(&c, &a)) {
 		if (a.type == NFTA_SET_ELEM_KEY)
 			key = data_value(&a);
 		else if (a.type == NFTA_SET_ELEM_DATA)
@@ -247,19 +209,18 @@ static int elem_parse(enum nft_table t, enum plan_set s, const struct attr *elem
 int nft_elems_parse(enum nft_table t, enum plan_set s, const uint8_t *bytes, size_t len,
 		    nft_elem_fn fn, void *user)
 {
-	struct cursor c = {.p = bytes, .left = len};
-	struct attr list, elem;
+	struct netlink_cursor c = {.p = bytes, .left = len};
+	struct netlink_attr list, elem;
 
 	if (len < sizeof(struct nfgenmsg))
 		return -EBADMSG;
-	c.p += sizeof(struct nfgenmsg);
-	c.left -= sizeof(struct nfgenmsg);
-	while (attr_next(&c, &list)) {
-		struct cursor elems = nested(&list);
+	netlink_skip(&c, sizeof(struct nfgenmsg));
+	while (netlink_attr_next(&c, &list)) {
+		struct netlink_cursor elems = netlink_nested(&list);
 
 		if (list.type != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		while (attr_next(&elems, &elem)) {
+		while (netlink_attr_next(&elems, &elem)) {
 			struct plan_elem e;
 			int r = elem_parse(t, s, &elem, &e);
 
@@ -274,17 +235,16 @@ int nft_elems_parse(enum nft_table t, enum plan_set s, const uint8_t *bytes, siz
 
 bool nft_event_is_ours(const uint8_t *bytes, size_t len)
 {
-	struct cursor c = {.p = bytes, .left = len};
-	struct attr a;
+	struct netlink_cursor c = {.p = bytes, .left = len};
+	struct netlink_attr a;
 
 	if (len < sizeof(struct nfgenmsg))
 		return false;
 	if (bytes[0] != NFPROTO_IPV4 && bytes[0] != NFPROTO_IPV6 && bytes[0] != NFPROTO_ARP)
 		return false;
-	c.p += sizeof(struct nfgenmsg);
-	c.left -= sizeof(struct nfgenmsg);
+	netlink_skip(&c, sizeof(struct nfgenmsg));
 	/* Tables, chains, rules, sets and lists of elements all name their table in attribute 1. */
-	while (attr_next(&c, &a)) {
+	while (netlink_attr_next(&c, &a)) {
 		if (a.type == NFTA_TABLE_NAME)
 			return a.len == sizeof(NFT_TABLE_NAME) &&
 			       memcmp(a.p, NFT_TABLE_NAME, a.len) == 0;

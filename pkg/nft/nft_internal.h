@@ -85,10 +85,6 @@ void nft_batch_close(struct nft_batch *b, const struct nlmsghdr *h);
 /* Ends and sends; 0 once it is committed, else the first -errno and nothing is changed. */
 int nft_batch_commit(struct nft *n, struct nft_batch *b, struct verr *reterr);
 
-/* What ends an answer, NLMSG_ERROR or NLMSG_DONE: 0 or the kernel's -errno; -EBADMSG. A dump may
- * end without a number: 0. */
-int nft_answer_end(const struct nlmsghdr *h);
-
 /* One request outside of a batch. flags: NLM_F_DUMP or 0. fn sees each answer (header and all).
  * -EAGAIN: the dump was not of one moment. Else the kernel's -errno, which a dump may have
  * after some answers. */

@@ -11,10 +11,6 @@
 
 /* ---- rtnl_wire.c: bytes of datagrams, in host order; nothing is cast, nothing is kept ---- */
 
-struct rtnl_cursor {
-	const uint8_t *p;
-	size_t left;
-};
 struct rtnl_msg {
 	uint16_t type, flags;
 	uint32_t seq, port; /* port: of the socket whose request this answers or tells of */
@@ -22,20 +18,12 @@ struct rtnl_msg {
 	size_t len;
 };
 /* 1 and *ret, 0 at the end, -EBADMSG. */
-int rtnl_msg_next(struct rtnl_cursor *c, struct rtnl_msg *ret);
+int rtnl_msg_next(struct netlink_cursor *c, struct rtnl_msg *ret);
 
-struct rtnl_attr {
-	uint16_t type; /* without the nested and byte order flags */
-	const uint8_t *p;
-	size_t len;
-};
 /* A cursor behind the fixed header of `header` bytes; an empty one if the body is shorter. */
-struct rtnl_cursor rtnl_attrs(const struct rtnl_msg *m, size_t header);
-struct rtnl_cursor rtnl_nested(const struct rtnl_attr *a);
-/* False at the end and at the first attribute that does not fit. */
-bool rtnl_attr_next(struct rtnl_cursor *c, struct rtnl_attr *ret);
+struct netlink_cursor rtnl_attrs(const struct rtnl_msg *m, size_t header);
 /* False, and *ret untouched, if the attribute is shorter. */
-bool rtnl_attr_u32(const struct rtnl_attr *a, uint32_t *ret);
+bool rtnl_attr_u32(const struct netlink_attr *a, uint32_t *ret);
 
 /* What ends an answer, NLMSG_ERROR or NLMSG_DONE: 0, or the kernel's -errno with its own words in
  * reterr. A dump may end without a number: 0. Any other bytes: -EBADMSG. */

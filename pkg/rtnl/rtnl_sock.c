@@ -155,7 +155,7 @@ int rtnl_get(struct rtnl *r, struct nl_msg *msg, rtnl_msg_fn fn, void *user, str
 	int rc = send_request(r, msg, &seq, reterr);
 
 	while (rc == 0) {
-		struct rtnl_cursor c = {.p = r->buf};
+		struct netlink_cursor c = {.p = r->buf};
 		struct rtnl_msg m;
 
 		rc = receive(r, &c.left, reterr);
@@ -191,7 +191,7 @@ int rtnl_dump(struct rtnl *r, struct nl_msg *msg, rtnl_msg_fn fn, void *user, st
 
 	/* Read to the end even after an error: the next request would find the rest otherwise. */
 	while (rc == 0) {
-		struct rtnl_cursor c = {.p = r->buf};
+		struct netlink_cursor c = {.p = r->buf};
 		struct rtnl_msg m;
 
 		rc = receive(r, &c.left, reterr);

@@ -93,7 +93,7 @@ int rtnl_monitor_drain(struct rtnl *r)
 
 	for (;;) {
 		ssize_t n = recv(r->monitor_fd, r->buf, sizeof(r->buf), MSG_TRUNC);
-		struct rtnl_cursor c = {.p = r->buf, .left = n > 0 ? (size_t)n : 0};
+		struct netlink_cursor c = {.p = r->buf, .left = n > 0 ? (size_t)n : 0};
 		struct rtnl_msg m;
 		int rc;
 

@@ -8,22 +8,7 @@
 #include <linux/neighbour.h>
 #include <string.h>
 
-static size_t align4(size_t n)
-{
-	return (n + 3) & ~(size_t)3;
-}
-
-static void cursor_skip(struct rtnl_cursor *c, size_t n)
-{
-	size_t step = align4(n);
-
-	if (step > c->left)
-		step = c->left;
-	c->p += step;
-	c->left -= step;
-}
-
-int rtnl_msg_next(struct rtnl_cursor *c, struct rtnl_msg *ret)
+int rtnl_msg_next(struct netlink_cursor *c, struct rtnl_msg *ret)
 {
 	struct nlmsghdr h;
 
@@ -42,42 +27,19 @@ int rtnl_msg_next(struct rtnl_cursor *c, struct rtnl_msg *ret)
 		.body = c->p + sizeof(h),
 		.len = h.nlmsg_len - sizeof(h),
 	};
-	cursor_skip(c, h.nlmsg_len);
+	netlink_skip(c, h.nlmsg_len);
 	return 1;
 }
 
-struct rtnl_cursor rtnl_attrs(const struct rtnl_msg *m, size_t header)
+struct netlink_cursor rtnl_attrs(const struct rtnl_msg *m, size_t header)
 {
-	struct rtnl_cursor c = {.p = m->body, .left = m->len};
+	struct netlink_cursor c = {.p = m->body, .left = m->len};
 
-	cursor_skip(&c, header);
+	netlink_skip(&c, header);
 	return c;
 }
 
-struct rtnl_cursor rtnl_nested(const struct rtnl_attr *a)
-{
-	return (struct rtnl_cursor){.p = a->p, .left = a->len};
-}
-
-bool rtnl_attr_next(struct rtnl_cursor *c, struct rtnl_attr *ret)
-{
-	struct nlattr h;
-
-	if (c->left < sizeof(h))
-		return false;
-	memcpy(&h, c->p, sizeof(h));
-	if (h.nla_len < sizeof(h) || h.nla_len > c->left)
-		return false;
-	*ret = (struct rtnl_attr){
-		.type = h.nla_type & NLA_TYPE_MASK,
-		.p = c->p + sizeof(h),
-		.len = h.nla_len - sizeof(h),
-	};
-	cursor_skip(c, h.nla_len);
-	return true;
-}
-
-bool rtnl_attr_u32(const struct rtnl_attr *a, uint32_t *ret)
+bool rtnl_attr_u32(const struct netlink_attr *a, uint32_t *ret)
 {
 	if (a->len < sizeof(*ret))
 		return false;
@@ -87,8 +49,8 @@ bool rtnl_attr_u32(const struct rtnl_attr *a, uint32_t *ret)
 
 int rtnl_parse_end(const struct rtnl_msg *m, struct verr *reterr)
 {
-	struct rtnl_cursor c = {0};
-	struct rtnl_attr a;
+	struct netlink_cursor c = {0};
+	struct netlink_attr a;
 	int32_t err = 0;
 
 	if (m->len >= sizeof(err))
@@ -104,7 +66,7 @@ int rtnl_parse_end(const struct rtnl_msg *m, struct verr *reterr)
 		c = rtnl_attrs(m, sizeof(err));
 	else if ((m->flags & NLM_F_ACK_TLVS) && (m->flags & NLM_F_CAPPED))
 		c = rtnl_attrs(m, sizeof(err) + sizeof(struct nlmsghdr));
-	while (rtnl_attr_next(&c, &a)) {
+	while (netlink_attr_next(&c, &a)) {
 		const char *words = (const char *)a.p;
 
 		if (a.type == NLMSGERR_ATTR_MSG)
@@ -115,7 +77,7 @@ int rtnl_parse_end(const struct rtnl_msg *m, struct verr *reterr)
 }
 
 /* Unset if the length does not fit the family. */
-static struct addr attr_addr(const struct rtnl_attr *a, int family)
+static struct addr attr_addr(const struct netlink_attr *a, int family)
 {
 	if (a->len != (family == AF_INET ? 4u : 16u))
 		return (struct addr){.family = AF_UNSPEC};
@@ -123,7 +85,7 @@ static struct addr attr_addr(const struct rtnl_attr *a, int family)
 }
 
 /* IFLA_INET_CONF: an array of int32, one per IPV4_DEVCONF_ number, the first number is 1. */
-static int inet_conf(const struct rtnl_attr *conf, size_t number)
+static int inet_conf(const struct netlink_attr *conf, size_t number)
 {
 	size_t at = (number - 1) * 4;
 	int32_t v;
@@ -134,17 +96,17 @@ static int inet_conf(const struct rtnl_attr *conf, size_t number)
 	return v;
 }
 
-static void parse_af_spec(const struct rtnl_attr *spec, struct plan_link *l)
+static void parse_af_spec(const struct netlink_attr *spec, struct plan_link *l)
 {
-	struct rtnl_cursor families = rtnl_nested(spec);
-	struct rtnl_attr family, conf;
+	struct netlink_cursor families = netlink_nested(spec);
+	struct netlink_attr family, conf;
 
-	while (rtnl_attr_next(&families, &family)) {
-		struct rtnl_cursor c = rtnl_nested(&family);
+	while (netlink_attr_next(&families, &family)) {
+		struct netlink_cursor c = netlink_nested(&family);
 
 		if (family.type != AF_INET)
 			continue;
-		while (rtnl_attr_next(&c, &conf)) {
+		while (netlink_attr_next(&c, &conf)) {
 			if (conf.type != IFLA_INET_CONF)
 				continue;
 			l->arp_ignore = inet_conf(&conf, IPV4_DEVCONF_ARP_IGNORE);
@@ -158,8 +120,8 @@ int rtnl_parse_link(const struct rtnl_msg *m, struct plan_link *ret)
 {
 	struct ifinfomsg h;
 	struct plan_link l = {.arp_ignore = -1, .arp_announce = -1, .rp_filter = -1};
-	struct rtnl_cursor c;
-	struct rtnl_attr a;
+	struct netlink_cursor c;
+	struct netlink_attr a;
 	uint32_t v;
 
 	if (m->type != RTM_NEWLINK && m->type != RTM_DELLINK)
@@ -177,7 +139,7 @@ int rtnl_parse_link(const struct rtnl_msg *m, struct plan_link *ret)
 	l.loopback = (h.ifi_flags & IFF_LOOPBACK) != 0;
 	l.ethernet = h.ifi_type == ARPHRD_ETHER;
 	c = rtnl_attrs(m, sizeof(h));
-	while (rtnl_attr_next(&c, &a)) {
+	while (netlink_attr_next(&c, &a)) {
 		if (a.type == IFLA_IFNAME && a.len > 0 && a.len <= sizeof(l.name)) {
 			memcpy(l.name, a.p, a.len);
 			l.name[sizeof(l.name) - 1] = '\0';
@@ -198,8 +160,8 @@ int rtnl_parse_addr(const struct rtnl_msg *m, unsigned int *ret_ifindex, struct 
 	struct ifaddrmsg h;
 	struct plan_ifaddr ia = {0};
 	struct addr local = {0}, address = {0};
-	struct rtnl_cursor c;
-	struct rtnl_attr a;
+	struct netlink_cursor c;
+	struct netlink_attr a;
 	uint32_t flags, valid = UINT32_MAX;
 
 	if (m->type != RTM_NEWADDR && m->type != RTM_DELADDR)
@@ -211,7 +173,7 @@ int rtnl_parse_addr(const struct rtnl_msg *m, unsigned int *ret_ifindex, struct 
 		return -EAGAIN;
 	flags = h.ifa_flags;
 	c = rtnl_attrs(m, sizeof(h));
-	while (rtnl_attr_next(&c, &a)) {
+	while (netlink_attr_next(&c, &a)) {
 		if (a.type == IFA_LOCAL) {
 			local = attr_addr(&a, h.ifa_family);
 		} else if (a.type == IFA_ADDRESS) {
@@ -242,8 +204,8 @@ int rtnl_parse_neigh(const struct rtnl_msg *m, struct plan_neigh *ret)
 	struct ndmsg h;
 	struct plan_neigh n = {0};
 	bool has_mac = false;
-	struct rtnl_cursor c;
-	struct rtnl_attr a;
+	struct netlink_cursor c;
+	struct netlink_attr a;
 
 	if (m->type != RTM_NEWNEIGH)
 		return -EAGAIN;
@@ -254,7 +216,7 @@ int rtnl_parse_neigh(const struct rtnl_msg *m, struct plan_neigh *ret)
 	    (h.ndm_flags & NTF_PROXY))
 		return -EAGAIN;
 	c = rtnl_attrs(m, sizeof(h));
-	while (rtnl_attr_next(&c, &a)) {
+	while (netlink_attr_next(&c, &a)) {
 		if (a.type == NDA_DST) {
 			n.addr = attr_addr(&a, h.ndm_family);
 		} else if (a.type == NDA_LLADDR && a.len == sizeof(n.mac.bytes)) {
@@ -272,7 +234,7 @@ int rtnl_parse_neigh(const struct rtnl_msg *m, struct plan_neigh *ret)
 }
 
 /* The interface of the first of several next hops. */
-static unsigned int first_hop(const struct rtnl_attr *a)
+static unsigned int first_hop(const struct netlink_attr *a)
 {
 	struct rtnexthop hop;
 
@@ -286,8 +248,8 @@ int rtnl_parse_route(const struct rtnl_msg *m, struct rtnl_route_info *ret)
 {
 	struct rtmsg h;
 	struct rtnl_route_info ri = {0};
-	struct rtnl_cursor c;
-	struct rtnl_attr a;
+	struct netlink_cursor c;
+	struct netlink_attr a;
 
 	if (m->type != RTM_NEWROUTE && m->type != RTM_DELROUTE)
 		return -EAGAIN;
@@ -302,7 +264,7 @@ int rtnl_parse_route(const struct rtnl_msg *m, struct rtnl_route_info *ret)
 	ri.dst_len = h.rtm_dst_len;
 	ri.table = h.rtm_table;
 	c = rtnl_attrs(m, sizeof(h));
-	while (rtnl_attr_next(&c, &a)) {
+	while (netlink_attr_next(&c, &a)) {
 		if (a.type == RTA_DST)
 			ri.route.addr = attr_addr(&a, h.rtm_family);
 		else if (a.type == RTA_PREFSRC)
@@ -322,7 +284,7 @@ int rtnl_parse_route(const struct rtnl_msg *m, struct rtnl_route_info *ret)
 
 int rtnl_linkwatch_parse(const uint8_t *bytes, size_t len, rtnl_link_fn fn, void *user)
 {
-	struct rtnl_cursor c = {.p = bytes, .left = len};
+	struct netlink_cursor c = {.p = bytes, .left = len};
 	struct rtnl_msg m;
 	int r;
 

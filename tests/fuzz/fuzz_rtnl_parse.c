@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct rtnl_cursor c = {.p = data, .left = size};
+	struct netlink_cursor c = {.p = data, .left = size};
 	struct rtnl_msg m;
 
 	while (rtnl_msg_next(&c, &m) > 0) {

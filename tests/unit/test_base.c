@@ -272,6 +272,74 @@ static void test_utf8(void **state)
 	assert_int_equal(utf8_cut((const uint8_t *)"\x80\x80\x80\x80\x80", 5, 4), 4);
 }
 
+static void test_netlink_attributes(void **state)
+{
+	/* a byte, padded; a nest of one attribute; one that is longer than what is left */
+	struct nlattr heads[] = {{.nla_len = 5, .nla_type = 1},
+				 {.nla_len = 10, .nla_type = NLA_F_NESTED | 2},
+				 {.nla_len = 6, .nla_type = NLA_F_NET_BYTEORDER | 3},
+				 {.nla_len = 5, .nla_type = 4}};
+	uint8_t bytes[8 + 12 + 4] = {0};
+	struct netlink_cursor c = {.p = bytes, .left = sizeof(bytes)}, inner;
+	struct netlink_attr a;
+
+	(void)state;
+	memcpy(bytes, &heads[0], 4);
+	memcpy(bytes + 8, &heads[1], 4);
+	memcpy(bytes + 12, &heads[2], 4);
+	memcpy(bytes + 20, &heads[3], 4);
+	assert_true(netlink_attr_next(&c, &a));
+	assert_true(a.type == 1 && a.len == 1 && a.p == bytes + 4);
+	assert_true(netlink_attr_next(&c, &a));
+	assert_true(a.type == 2 && a.len == 6 && a.p == bytes + 12);
+	inner = netlink_nested(&a);
+	assert_true(netlink_attr_next(&inner, &a));
+	assert_true(a.type == 3 && a.len == 2 && a.p == bytes + 16);
+	assert_false(
+		netlink_attr_next(&inner, &a)); /* its padding is not there: that is no matter */
+	assert_int_equal(inner.left, 0);
+	assert_false(netlink_attr_next(&c, &a));
+	bytes[20] = 3; /* shorter than itself */
+	assert_false(netlink_attr_next(&c, &a));
+	bytes[20] = 4;
+	assert_true(netlink_attr_next(&c, &a));
+	assert_int_equal(a.len, 0);
+	assert_false(netlink_attr_next(&c, &a));
+}
+
+static void test_netlink_ends_of_answers(void **state)
+{
+	static const struct {
+		uint16_t type;
+		int32_t err;
+		uint32_t len;
+		int want;
+	} rows[] = {
+		{NLMSG_ERROR, 0, 4, 0},
+		{NLMSG_ERROR, -ENOENT, 4, -ENOENT},
+		{NLMSG_ERROR, 0, 0, -EBADMSG},
+		{NLMSG_ERROR, 0, 3, -EBADMSG},
+		{NLMSG_ERROR, ENOENT, 4, -EBADMSG},
+		{NLMSG_ERROR, INT32_MIN, 4, -EBADMSG},
+		{NLMSG_DONE, 0, 4, 0},
+		{NLMSG_DONE, 0, 0, 0}, /* a dump may end without a number */
+		{NLMSG_DONE, -ENOENT, 4, -ENOENT},
+		{NLMSG_DONE, -ENOENT, 20, -ENOENT}, /* the kernel's words behind it */
+		{NLMSG_DONE, 1, 4, -EBADMSG},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_Alignas(struct nlmsghdr) uint8_t buf[NLMSG_HDRLEN + 20] = {0};
+		struct nlmsghdr *h = (struct nlmsghdr *)(void *)buf;
+
+		h->nlmsg_len = NLMSG_HDRLEN + rows[i].len;
+		h->nlmsg_type = rows[i].type;
+		memcpy(buf + NLMSG_HDRLEN, &rows[i].err, 4);
+		assert_int_equal(netlink_end(h), rows[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +354,8 @@ int main(void)
 		cmocka_unit_test(test_wire_writes),
 		cmocka_unit_test(test_checksum),
 		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_netlink_attributes),
+		cmocka_unit_test(test_netlink_ends_of_answers),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -181,45 +181,12 @@ static void slot_numbers(void **state)
 	assert_int_equal(nft_elems_parse(NFT_T_IP, PLAN_MAP_SLOTS, buf, n, count, &seen), -EBADMSG);
 }
 
-static void ends_of_answers(void **state)
-{
-	static const struct {
-		uint16_t type;
-		int32_t err;
-		uint32_t len;
-		int want;
-	} rows[] = {
-		{NLMSG_ERROR, 0, 4, 0},
-		{NLMSG_ERROR, -ENOENT, 4, -ENOENT},
-		{NLMSG_ERROR, 0, 0, -EBADMSG},
-		{NLMSG_ERROR, 0, 3, -EBADMSG},
-		{NLMSG_ERROR, ENOENT, 4, -EBADMSG},
-		{NLMSG_ERROR, INT32_MIN, 4, -EBADMSG},
-		{NLMSG_DONE, 0, 4, 0},
-		{NLMSG_DONE, 0, 0, 0}, /* a dump may end without a number */
-		{NLMSG_DONE, -ENOENT, 4, -ENOENT},
-		{NLMSG_DONE, -ENOENT, 20, -ENOENT}, /* the kernel's words behind it */
-		{NLMSG_DONE, 1, 4, -EBADMSG},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		_Alignas(struct nlmsghdr) uint8_t buf[NLMSG_HDRLEN + 20] = {0};
-		struct nlmsghdr *h = (struct nlmsghdr *)(void *)buf;
-
-		h->nlmsg_len = NLMSG_HDRLEN + rows[i].len;
-		h->nlmsg_type = rows[i].type;
-		memcpy(buf + NLMSG_HDRLEN, &rows[i].err, 4);
-		assert_int_equal(nft_answer_end(h), rows[i].want);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys),         cmocka_unit_test(tables_of_elements),
 		cmocka_unit_test(messages),     cmocka_unit_test(truncations),
-		cmocka_unit_test(slot_numbers), cmocka_unit_test(ends_of_answers),
+		cmocka_unit_test(slot_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
