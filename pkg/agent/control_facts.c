@@ -147,15 +147,11 @@ static bool addrs_have(const struct addrs *s, const struct addr *a)
 
 static int addrs_add(struct addrs *s, const struct addr *a)
 {
-	if (s->n == s->max) {
-		size_t max = s->max ? 2 * s->max : 64;
-		struct addr *items = reallocarray(s->items, max, sizeof(*items));
+	struct addr *items = array_room(s->items, &s->max, s->n + 1, sizeof(*items));
 
-		if (!items)
-			return -ENOMEM;
-		s->items = items;
-		s->max = max;
-	}
+	if (!items)
+		return -ENOMEM;
+	s->items = items;
 	s->items[s->n++] = *a;
 	return 0;
 }

@@ -48,6 +48,7 @@ static void on_tracked(void *user, const struct ct_conn *conn)
 	const struct control_vip *v = control_vip_at(f->c, &conn->vip);
 	const struct plan_vip *pv = v ? control_plan_of(f->c, v) : NULL;
 	const struct api_port *port = pv ? port_of(pv->vip, conn->protocol, conn->vip_port) : NULL;
+	struct ct_conn *items;
 
 	/* a flow has no end that could be waited for: any failure of the check moves it */
 	if (!port ||
@@ -55,15 +56,10 @@ static void on_tracked(void *user, const struct ct_conn *conn)
 		     ? !is_gone(f->c, port, &conn->server)
 		     : control_verdict(f->c, &conn->server, &port->check) != HEALTH_UNHEALTHY))
 		return;
-	if (f->n == f->max) {
-		size_t max = f->max ? 2 * f->max : 64;
-		struct ct_conn *items = reallocarray(f->items, max, sizeof(*items));
-
-		if (!items)
-			return;
-		f->items = items;
-		f->max = max;
-	}
+	items = array_room(f->items, &f->max, f->n + 1, sizeof(*items));
+	if (!items)
+		return;
+	f->items = items;
 	f->items[f->n++] = *conn;
 }
 

@@ -120,20 +120,14 @@ static bool same_identity(const struct election_conf *a, const struct election_c
 
 static int reserve(struct election *e)
 {
-	size_t cap = e->insts_cap ? e->insts_cap : 16;
 	struct inst **insts;
 
 	if (heap_reserve(&e->due, e->due.n + 1) < 0)
 		return -ENOMEM;
-	if (e->n_insts < e->insts_cap)
-		return 0;
-	while (cap <= e->n_insts)
-		cap *= 2;
-	insts = realloc(e->insts, cap * sizeof(*insts));
+	insts = array_room(e->insts, &e->insts_cap, e->n_insts + 1, sizeof(struct inst *));
 	if (!insts)
 		return -ENOMEM;
 	e->insts = insts;
-	e->insts_cap = cap;
 	return 0;
 }
 

@@ -37,16 +37,13 @@ struct reset {
 
 void reset_challenge(struct reset *r, const struct l2_challenge *c)
 {
-	r->n_conns++;
-	if (r->n_clients == r->max_clients) {
-		size_t max = r->max_clients ? 2 * r->max_clients : 64;
-		struct l2_challenge *more = reallocarray(r->clients, max, sizeof(*more));
+	struct l2_challenge *clients =
+		array_room(r->clients, &r->max_clients, r->n_clients + 1, sizeof(*clients));
 
-		if (!more)
-			return;
-		r->clients = more;
-		r->max_clients = max;
-	}
+	r->n_conns++;
+	if (!clients)
+		return;
+	r->clients = clients;
 	r->clients[r->n_clients++] = *c;
 }
 

@@ -6,6 +6,7 @@
 #define VIPD_BASE_BASE_H
 
 #include "base/addr.h"
+#include "base/array.h"
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/mono.h"

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/array.h"
+
 static void place(struct heap *h, struct heap_item *item, size_t idx)
 {
 	h->items[idx] = item;
@@ -42,19 +44,11 @@ static void settle(struct heap *h, struct heap_item *item, size_t idx)
 
 int heap_reserve(struct heap *h, size_t n)
 {
-	size_t cap = h->cap ? h->cap : 16;
+	struct heap_item **items = array_room(h->items, &h->cap, n, sizeof(struct heap_item *));
 
-	while (cap < n)
-		cap *= 2;
-	if (cap == h->cap)
-		return 0;
-
-	struct heap_item **bigger = reallocarray(h->items, cap, sizeof(struct heap_item *));
-
-	if (!bigger)
+	if (!items)
 		return -ENOMEM;
-	h->items = bigger;
-	h->cap = cap;
+	h->items = items;
 	return 0;
 }
 

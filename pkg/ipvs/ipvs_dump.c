@@ -15,15 +15,11 @@ struct list {
 /* Room for one more of item_size; NULL: no memory. */
 static void *list_grow(struct list *l, size_t item_size)
 {
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? 2 * l->cap : 8;
-		void *items = reallocarray(l->items, cap, item_size);
+	void *items = array_room(l->items, &l->cap, l->n + 1, item_size);
 
-		if (!items)
-			return NULL;
-		l->items = items;
-		l->cap = cap;
-	}
+	if (!items)
+		return NULL;
+	l->items = items;
 	return (uint8_t *)l->items + item_size * l->n++;
 }
 

@@ -22,19 +22,12 @@ static int keep(struct kube_splitter *s, const char *bytes, size_t len)
 {
 	if (len > s->max - s->len)
 		return -EFBIG;
-	if (s->len + len > s->room) {
-		size_t room = s->room ? s->room : 4096;
 
-		while (room < s->len + len)
-			room *= 2;
+	char *buf = array_room(s->buf, &s->room, s->len + len, 1);
 
-		char *grown = realloc(s->buf, room);
-
-		if (!grown)
-			return -ENOMEM;
-		s->buf = grown;
-		s->room = room;
-	}
+	if (!buf)
+		return -ENOMEM;
+	s->buf = buf;
 	memcpy(s->buf + s->len, bytes, len);
 	s->len += len;
 	return 0;

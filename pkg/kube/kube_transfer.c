@@ -63,19 +63,11 @@ char *kube_result_text(const struct kube_result *r, const struct kube_status *s,
 
 static int append(struct kube_transfer *t, const char *bytes, size_t len)
 {
-	if (t->len + len + 1 > t->room) {
-		size_t room = t->room ? t->room : 4096;
+	char *buf = array_room(t->buf, &t->room, t->len + len + 1, 1);
 
-		while (room < t->len + len + 1)
-			room *= 2;
-
-		char *grown = realloc(t->buf, room);
-
-		if (!grown)
-			return -ENOMEM;
-		t->buf = grown;
-		t->room = room;
-	}
+	if (!buf)
+		return -ENOMEM;
+	t->buf = buf;
 	memcpy(t->buf + t->len, bytes, len);
 	t->len += len;
 	t->buf[t->len] = '\0';

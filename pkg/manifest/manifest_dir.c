@@ -98,15 +98,11 @@ static int name_cmp(const void *a, const void *b)
 
 static int names_add(struct names *l, const char *name)
 {
-	if (l->n == l->room) {
-		size_t room = l->room ? l->room * 2 : 16;
-		char **grown = realloc(l->items, room * sizeof(*grown));
+	char **items = array_room(l->items, &l->room, l->n + 1, sizeof(*items));
 
-		if (!grown)
-			return -ENOMEM;
-		l->items = grown;
-		l->room = room;
-	}
+	if (!items)
+		return -ENOMEM;
+	l->items = items;
 	l->items[l->n] = strdup(name);
 	return l->items[l->n++] ? 0 : -ENOMEM;
 }

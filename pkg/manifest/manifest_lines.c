@@ -49,36 +49,23 @@ void line_map_unref_p(struct line_map **m)
 	*m = NULL;
 }
 
-/* Room for `more` elements of `size` bytes behind the n that are there. */
-static int grow(void *pp, size_t *room, size_t n, size_t more, size_t size)
-{
-	void **p = pp;
-	size_t want = *room ? *room : 64;
-
-	if (n + more <= *room)
-		return 0;
-	while (want < n + more)
-		want *= 2;
-
-	void *grown = realloc(*p, want * size);
-
-	if (!grown)
-		return -ENOMEM;
-	*p = grown;
-	*room = want;
-	return 0;
-}
-
 int line_map_add(struct line_map *m, const char *key, size_t len, unsigned int line,
 		 unsigned int column, uint32_t *ret_node)
 {
 	uint32_t at = NO_KEY;
 
-	if (grow(&m->nodes, &m->room_nodes, m->n_nodes, 1, sizeof(*m->nodes)) < 0)
+	struct line_node *nodes =
+		array_room(m->nodes, &m->room_nodes, m->n_nodes + 1, sizeof(*nodes));
+
+	if (!nodes)
 		return -ENOMEM;
+	m->nodes = nodes;
 	if (key) {
-		if (grow(&m->keys, &m->room_keys, m->n_keys, len + 1, 1) < 0)
+		char *keys = array_room(m->keys, &m->room_keys, m->n_keys + len + 1, 1);
+
+		if (!keys)
 			return -ENOMEM;
+		m->keys = keys;
 		at = (uint32_t)m->n_keys;
 		memcpy(m->keys + at, key, len);
 		m->keys[at + len] = '\0';

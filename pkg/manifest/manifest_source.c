@@ -188,15 +188,11 @@ static int complaint_cmp(const void *a, const void *b)
 static int complain(struct complaints *l, const char *origin, const char *problem,
 		    const struct entry *of)
 {
-	if (l->n == l->room) {
-		size_t room = l->room ? l->room * 2 : 8;
-		struct complaint *grown = realloc(l->items, room * sizeof(*grown));
+	struct complaint *items = array_room(l->items, &l->room, l->n + 1, sizeof(*items));
 
-		if (!grown)
-			return -ENOMEM;
-		l->items = grown;
-		l->room = room;
-	}
+	if (!items)
+		return -ENOMEM;
+	l->items = items;
 
 	struct complaint c = {.origin = strdup(origin), .problem = strdup(problem)};
 	bool ok = c.origin && c.problem;

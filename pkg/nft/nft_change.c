@@ -20,15 +20,11 @@ static void elems_done(struct elems *l)
 
 static int elems_add(struct elems *l, const struct plan_elem *e)
 {
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 64;
-		struct plan_elem *items = reallocarray(l->items, cap, sizeof(*items));
+	struct plan_elem *items = array_room(l->items, &l->cap, l->n + 1, sizeof(*items));
 
-		if (!items)
-			return -ENOMEM;
-		l->items = items;
-		l->cap = cap;
-	}
+	if (!items)
+		return -ENOMEM;
+	l->items = items;
 	l->items[l->n++] = *e;
 	return 0;
 }

@@ -17,23 +17,19 @@ struct diff {
 	const struct plan_dest **sorted; /* scratch: destinations of one service of `have` */
 	struct plan_ops ops;
 	size_t cap;
-	bool is_full; /* no memory: nothing more is added */
+	bool is_full; /* no memory: an operation is missing */
 };
 
 static void emit(struct diff *d, const struct plan_op *op)
 {
-	if (d->ops.n == d->cap && !d->is_full) {
-		size_t cap = d->cap > 0 ? 2 * d->cap : 32;
-		void *items = realloc(d->ops.items, cap * sizeof(*d->ops.items));
+	struct plan_op *items = array_room(d->ops.items, &d->cap, d->ops.n + 1, sizeof(*items));
 
-		if (items) {
-			d->ops.items = items;
-			d->cap = cap;
-		}
-		d->is_full = !items;
+	if (!items) {
+		d->is_full = true;
+		return;
 	}
-	if (!d->is_full)
-		d->ops.items[d->ops.n++] = *op;
+	d->ops.items = items;
+	d->ops.items[d->ops.n++] = *op;
 }
 
 /* ---- links, routes ---- */

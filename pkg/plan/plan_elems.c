@@ -7,16 +7,12 @@
 static int add_elem(struct plan_builder *b, struct plan_elem e)
 {
 	struct plan_kernel *k = b->k;
+	struct plan_elem *elems =
+		array_room(k->elems, &b->cap_elems, k->n_elems + 1, sizeof(*elems));
 
-	if (k->n_elems == b->cap_elems) {
-		size_t cap = b->cap_elems > 0 ? 2 * b->cap_elems : 64;
-		void *items = realloc(k->elems, cap * sizeof(*k->elems));
-
-		if (!items)
-			return -ENOMEM;
-		k->elems = items;
-		b->cap_elems = cap;
-	}
+	if (!elems)
+		return -ENOMEM;
+	k->elems = elems;
 	k->elems[k->n_elems++] = e;
 	return 0;
 }

@@ -23,15 +23,11 @@ static void list_done(struct list *l)
 
 static int list_add(struct list *l, const void *value)
 {
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 16;
-		void *items = reallocarray(l->items, cap, l->size);
+	void *items = array_room(l->items, &l->cap, l->n + 1, l->size);
 
-		if (!items)
-			return -ENOMEM;
-		l->items = items;
-		l->cap = cap;
-	}
+	if (!items)
+		return -ENOMEM;
+	l->items = items;
 	memcpy((uint8_t *)l->items + l->n * l->size, value, l->size);
 	l->n++;
 	return 0;

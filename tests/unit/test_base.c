@@ -340,6 +340,32 @@ static void test_netlink_ends_of_answers(void **state)
 	}
 }
 
+static void test_array_doubles(void **state)
+{
+	uint32_t *items = NULL, *moved;
+	size_t room = 0;
+
+	(void)state;
+	items = array_room(items, &room, 0, sizeof(*items)); /* none, and yet an array */
+	assert_non_null(items);
+	for (size_t n = 1; n <= 1000; n++) {
+		size_t before = room;
+
+		moved = array_room(items, &room, n, sizeof(*items));
+		assert_non_null(moved);
+		assert_true(room >= n && (room == before || room >= 2 * before));
+		items = moved;
+		items[n - 1] = (uint32_t)n;
+	}
+	for (size_t i = 0; i < 1000; i++)
+		assert_int_equal(items[i], i + 1);
+	moved = array_room(items, &room, 5000, sizeof(*items)); /* many at once */
+	assert_non_null(moved);
+	items = moved;
+	assert_true(room >= 5000 && items[999] == 1000);
+	free(items);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -354,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_wire_writes),
 		cmocka_unit_test(test_checksum),
 		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_array_doubles),
 		cmocka_unit_test(test_netlink_attributes),
 		cmocka_unit_test(test_netlink_ends_of_answers),
 	};
