@@ -21,8 +21,10 @@ static const char usage[] =
 /* Names and kinds come from the files: nothing in them may steer a terminal. */
 static void print_foreign(const char *text)
 {
-	for (; *text; text++)
-		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+	char ch[4];
+
+	for (size_t n; (n = utf8_take_shown(&text, ch)) > 0;)
+		(void)fwrite(ch, 1, n, stdout);
 }
 
 static void print_item(const struct validate_item *item, const char *path, const char *mark,

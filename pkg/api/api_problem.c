@@ -20,39 +20,20 @@ static void text_add(struct text *t, const char *s)
 	t->buf[t->len] = 0;
 }
 
-/* Controls of a foreign text must not reach a terminal or start a line of a log; nor may it reorder what
- * stands around it. */
-static bool is_control(uint32_t ch)
-{
-	return ch < 0x20 || (ch >= 0x7f && ch < 0xa0) || (ch >= 0x2028 && ch <= 0x202e) ||
-	       (ch >= 0x2066 && ch <= 0x2069);
-}
-
-/* Foreign text, at most max bytes of it, cut between characters. */
+/* Foreign text, at most max bytes of it, cut between characters: it must not reach a terminal with controls, start a
+ * line of a log, or reorder what stands around it. */
 static void text_add_foreign(struct text *t, const char *s, size_t max)
 {
-	size_t left = strlen(s), used = 0;
+	char ch[4];
 
-	while (left > 0) {
-		uint32_t ch = 0;
-		size_t n = utf8_decode((const uint8_t *)s, left, &ch);
-		bool bad = n == 0 || is_control(ch);
-
-		n = n ? n : 1;
+	for (size_t n, used = 0; (n = utf8_take_shown(&s, ch)) > 0; used += n) {
 		if (used + n > max || t->len + n + 4 > t->size) {
 			text_add(t, "...");
 			return;
 		}
-		if (bad) {
-			text_add(t, "?");
-		} else {
-			memcpy(t->buf + t->len, s, n);
-			t->len += n;
-			t->buf[t->len] = 0;
-		}
-		used += n;
-		left -= n;
-		s += n;
+		memcpy(t->buf + t->len, ch, n);
+		t->len += n;
+		t->buf[t->len] = 0;
 	}
 }
 

@@ -143,14 +143,6 @@ __attribute__((format(printf, 2, 3))) static void putf(struct line *l, const cha
 	put(l, buf, n < 0 ? 0 : (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1);
 }
 
-/* Characters that a terminal acts upon or does not show: controls and the invisible formatting ones. */
-static bool is_hidden(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || (c >= 0x200b && c <= 0x200f) ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
-	       (c & 0xfffe) == 0xfffe;
-}
-
 static void put_escape(struct line *l, uint32_t c)
 {
 	bool json = log_state.format == LOG_FORMAT_JSON;
@@ -193,7 +185,7 @@ static void put_quoted(struct line *l, const char *s)
 		} else if (c == '"' || c == '\\') {
 			put(l, "\\", 1);
 			put(l, s + i, 1);
-		} else if (is_hidden(c)) {
+		} else if (utf8_is_hidden(c)) {
 			put_escape(l, c);
 		} else {
 			put(l, s + i, n);

@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <string.h>
+
 static bool is_tail(uint8_t b)
 {
 	return (b & 0xc0) == 0x80;
@@ -69,4 +71,28 @@ size_t utf8_cut(const uint8_t *p, size_t len, size_t max)
 		if (!is_tail(p[max - i]))
 			return max - i;
 	return max;
+}
+
+bool utf8_is_hidden(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || (c >= 0x200b && c <= 0x200f) ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
+	       (c & 0xfffe) == 0xfffe;
+}
+
+size_t utf8_take_shown(const char **text, char ret[static 4])
+{
+	const char *s = *text;
+	uint32_t c = 0;
+	size_t n = utf8_decode((const uint8_t *)s, strnlen(s, 4), &c);
+
+	if (*s == '\0')
+		return 0;
+	*text += n > 0 ? n : 1;
+	if (n == 0 || utf8_is_hidden(c)) {
+		ret[0] = '?';
+		return 1;
+	}
+	memcpy(ret, s, n);
+	return n;
 }

@@ -12,5 +12,10 @@ size_t utf8_decode(const uint8_t *p, size_t left, uint32_t *ret);
 size_t utf8_valid_len(const uint8_t *p, size_t len);
 /* The longest prefix of at most max bytes that does not cut a character in two. */
 size_t utf8_cut(const uint8_t *p, size_t len, size_t max);
+/* What a terminal acts upon or does not show: controls and the invisible characters of formatting. */
+bool utf8_is_hidden(uint32_t c);
+/* Foreign text for people, character by character: the one at *text, which moves behind it, goes to ret, or '?' in its
+ * place if it is hidden or no character. Its length; 0 at the end. */
+size_t utf8_take_shown(const char **text, char ret[static 4]);
 
 #endif

@@ -31,18 +31,11 @@ bool text_has(const json_t *object, const char *key)
 
 char *text_clean(const char *text, char *buf, size_t size)
 {
-	size_t n = utf8_cut((const uint8_t *)text, strlen(text), size - 1);
+	size_t n = 0;
+	char ch[4];
 
-	for (size_t i = 0; i < n; i++) {
-		unsigned char ch = (unsigned char)text[i];
-
-		buf[i] = text[i];
-		if (ch < 0x20 || ch == 0x7f)
-			buf[i] = '?';
-		/* U+0080..U+009F: terminals take some of them for commands */
-		if (i > 0 && (unsigned char)text[i - 1] == 0xc2 && ch < 0xa0)
-			buf[i - 1] = buf[i] = '?';
-	}
+	for (size_t len; (len = utf8_take_shown(&text, ch)) > 0 && n + len < size; n += len)
+		memcpy(buf + n, ch, len);
 	buf[n] = '\0';
 	return buf;
 }

@@ -33,7 +33,7 @@ int64_t text_int(const json_t *object, const char *key);
 bool text_true(const json_t *object, const char *key);
 bool text_has(const json_t *object, const char *key);
 
-/* Copies for a terminal: control characters become '?', whole characters only. Returns buf. */
+/* Copies for a terminal: hidden characters become '?', whole characters only. Returns buf. */
 char *text_clean(const char *text, char *buf, size_t size);
 /* Columns that a clean text takes. */
 unsigned int text_columns(const char *text);

@@ -183,7 +183,7 @@ metadata: {name: vipd}
 ---
 apiVersion: vipd.io/v1alpha1
 kind: Vip
-metadata: {name: "x\e[2J"}
+metadata: {name: "x\e[2J\u009b"}
 ---
 apiVersion: vipd.io/v1beta1
 kind: VirtualIP
@@ -194,7 +194,7 @@ metadata: {name: x}
 END
 check 1 kinds.yaml <<'END'
 kinds.yaml:1: note: DaemonSet vipd: is not checked: vipd does not read objects of this kind
-kinds.yaml:6: Vip x?[2J: kind: vipd.io/v1alpha1 has no such kind; did you mean VirtualIP?
+kinds.yaml:6: Vip x?[2J?: kind: vipd.io/v1alpha1 has no such kind; did you mean VirtualIP?
 kinds.yaml:9: VirtualIP x: apiVersion: "vipd.io/v1beta1": must be vipd.io/v1alpha1
 kinds.yaml:13: Service x: apiVersion: is missing
 1 file, 4 objects, 1 of them VirtualIP: 3 problems

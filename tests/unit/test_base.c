@@ -272,6 +272,41 @@ static void test_utf8(void **state)
 	assert_int_equal(utf8_cut((const uint8_t *)"\x80\x80\x80\x80\x80", 5, 4), 4);
 }
 
+/* What may stand in a line for people, from what others wrote. */
+static void test_utf8_shown(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
+		{"", ""},
+		{"n\xc3\xb6"
+		 "de-1 \xe2\x82\xac \xf0\x9f\x98\x80",
+		 "n\xc3\xb6"
+		 "de-1 \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"a\033[2J\x7f\n\tb", "a?[2J???b"},
+		{"a\xc2\x9b"
+		 "b",
+		 "a?b"}, /* U+009B */
+		{"a\xe2\x80\xae"
+		 "b\xe2\x80\x8b"
+		 "c\xef\xbb\xbf",
+		 "a?b?c?"}, /* U+202E, U+200B, U+FEFF */
+		{"\xff\xc3.\xe2\x82", "??.??"}, /* no characters */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *text = rows[i].text;
+		char line[64] = "", ch[4];
+		size_t len = 0;
+
+		for (size_t n; (n = utf8_take_shown(&text, ch)) > 0; len += n)
+			memcpy(line + len, ch, n);
+		assert_string_equal(line, rows[i].want);
+		assert_ptr_equal(text, rows[i].text + strlen(rows[i].text));
+	}
+}
+
 static void test_netlink_attributes(void **state)
 {
 	/* a byte, padded; a nest of one attribute; one that is longer than what is left */
@@ -380,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_wire_writes),
 		cmocka_unit_test(test_checksum),
 		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_utf8_shown),
 		cmocka_unit_test(test_array_doubles),
 		cmocka_unit_test(test_netlink_attributes),
 		cmocka_unit_test(test_netlink_ends_of_answers),

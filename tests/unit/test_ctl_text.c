@@ -207,7 +207,7 @@ static void test_roles_and_odd_values(void **state)
 		"a  handing over (Stopping)\n");
 	expect_vip("{\"name\":\"a\",\"addresses\":[\"192.0.2.9\"],\"role\":\"RealServer\",\"activeAddress\":\"192.0.2.77\",\"activePriority\":200}",
 		   "a  192.0.2.9  real server only; 192.0.2.77 (no node of ours) is active with priority 200\n");
-	expect_vip("{\"name\":\"a\\u001b[2J\\u009b\",\"addresses\":[7],\"role\":\"Active\"}",
+	expect_vip("{\"name\":\"a\\u001b[2J\\u009b\\u202e\",\"addresses\":[7],\"role\":\"Active\"}",
 		   "a?[2J??    active here\n");
 	expect_vip(
 		"{\"name\":\"a\",\"role\":\"Active\",\"ports\":[{\"port\":53,\"protocol\":\"UDP\",\"scheduler\":\"mh\",\"persistenceSeconds\":300,\"realServers\":[{\"address\":\"2001:db8::51\",\"verdict\":\"Unknown\",\"weight\":1},{\"address\":\"2001:db8::52\",\"node\":\"n\303\266de\",\"verdict\":\"Healthy\",\"suspect\":true,\"weight\":10,\"last\":{\"result\":\"OK\",\"status\":200,\"detail\":\"200 OK\",\"latencyMicroseconds\":2500,\"agoMilliseconds\":1000}}]}]}",
