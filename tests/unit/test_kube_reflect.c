@@ -90,6 +90,10 @@ static void tell(const char *name, const struct line *lines, size_t n)
 		.at_ms = (ms), .type = KUBE_EV_##t, .want = (wants), __VA_ARGS__ \
 	}
 #define OPEN(ms) EV(ms, WATCH_OPEN, "")
+/* A list is refused, and asked for again when the server has said. */
+#define BUSY(ms, until) \
+	EV(ms, LIST_FAILED, "until " #until, .fail = KUBE_FAIL_BUSY, .retry_ms = 1000)
+#define AGAIN_BUSY(ms, until) EV(ms, TIMER, "list@/500"), BUSY(ms, until)
 /* Everybody's beginning. */
 #define BEGIN EV(0, START, "list@/500"), EV(10, LIST_PAGE, "sweep synced watch@5", .version = "5")
 
@@ -274,30 +278,20 @@ STORY(server_is_back);
 
 static const struct line overload_without_end_lines[] = {
 	EV(0, START, "list@/500"),
-	EV(0, LIST_FAILED, "until 1000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
-	EV(1000, TIMER, "list@/500"),
-	EV(1000, LIST_FAILED, "until 2000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
-	EV(2000, TIMER, "list@/500"),
-	EV(2000, LIST_FAILED, "until 3000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
-	EV(3000, TIMER, "list@/500"),
-	EV(3000, LIST_FAILED, "until 4000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
-	EV(4000, TIMER, "list@/500"),
-	EV(4000, LIST_FAILED, "until 5000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
-	EV(5000, TIMER, "list@/500"),
-	EV(5000, LIST_FAILED, "until 6000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
-	EV(6000, TIMER, "list@/500"),
-	EV(6000, LIST_FAILED, "until 7000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
-	EV(7000, TIMER, "list@/500"),
-	EV(7000, LIST_FAILED, "until 8000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
-	EV(8000, TIMER, "list@/500"),
-	EV(8000, LIST_FAILED, "until 9000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
-	EV(9000, TIMER, "list@/500"),
-	EV(9000, LIST_FAILED, "until 10000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	BUSY(0, 1000),
+	AGAIN_BUSY(1000, 2000),
+	AGAIN_BUSY(2000, 3000),
+	AGAIN_BUSY(3000, 4000),
+	AGAIN_BUSY(4000, 5000),
+	AGAIN_BUSY(5000, 6000),
+	AGAIN_BUSY(6000, 7000),
+	AGAIN_BUSY(7000, 8000),
+	AGAIN_BUSY(8000, 9000),
+	AGAIN_BUSY(9000, 10000),
 	EV(10000, TIMER, "list@/500"),
 	/* From the eleventh on it backs off as after any failure. */
-	EV(10000, LIST_FAILED, "until 11000", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
-	EV(11000, TIMER, "list@/500"),
-	EV(11000, LIST_FAILED, "until 12600", .fail = KUBE_FAIL_BUSY, .retry_ms = 1000),
+	BUSY(10000, 11000),
+	AGAIN_BUSY(11000, 12600),
 };
 STORY(overload_without_end);
 

@@ -172,6 +172,28 @@ static void assert_nothing_told(struct fixture *f)
 	assert_told(f, "");
 }
 
+/* The place of a path in an object, behind the root. */
+static void assert_where(const struct fixture *f, const char *kind, const char *namespace_,
+			 const char *name, const char *path, const char *want)
+{
+	char got[PATH_MAX];
+	const char *where =
+		manifest_source_where(f->source, kind, namespace_, name, path, got, sizeof(got));
+
+	assert_int_equal(strncmp(where, f->root, strlen(f->root)), 0);
+	assert_string_equal(where + strlen(f->root), want);
+}
+
+/* A directory with K/a and K/b in a file each, read. */
+static void start_with_a_and_b(struct fixture *f)
+{
+	dir(f, "d");
+	put_one(f, "d/a.yaml", "a", 1);
+	put_one(f, "d/b.yaml", "b", 1);
+	start(f);
+	assert_told(f, "set K/a=1 set K/b=1 synced  ");
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -224,11 +246,7 @@ static void test_changes(void **state)
 {
 	struct fixture *f = *state;
 
-	dir(f, "d");
-	put_one(f, "d/a.yaml", "a", 1);
-	put_one(f, "d/b.yaml", "b", 1);
-	start(f);
-	assert_told(f, "set K/a=1 set K/b=1 synced  ");
+	start_with_a_and_b(f);
 
 	/* Only what has changed, and what is only written anew is nothing. */
 	put_one(f, "d/b.yaml", "b", 2);
@@ -325,7 +343,6 @@ static void test_duplicates(void **state)
 static void test_cluster_scoped(void **state)
 {
 	struct fixture *f = *state;
-	char want[PATH_MAX], got[PATH_MAX];
 
 	dir(f, "d");
 	put(f, "d/a.yaml", "kind: C\nmetadata:\n  namespace: n\n  name: x\nv: 1\n");
@@ -336,10 +353,7 @@ static void test_cluster_scoped(void **state)
 	start(f);
 	assert_told(f, "set C/x=1 set C/y=0 bad b.yaml:1 bad c.yaml:4 synced  ");
 	assert_non_null(strstr(f->problem, "C x is also in "));
-	(void)snprintf(want, sizeof(want), "%s/d/a.yaml:3", f->root);
-	assert_string_equal(manifest_source_where(f->source, "C", "", "x", "metadata.namespace",
-						  got, sizeof(got)),
-			    want);
+	assert_where(f, "C", "", "x", "metadata.namespace", "/d/a.yaml:3");
 	/* Nor is it another version. */
 	put(f, "d/a.yaml", "kind: C\nmetadata:\n  name: x\nv: 1\n");
 	assert_nothing_told(f);
@@ -365,11 +379,7 @@ static void test_directory_that_vanishes_removes_nothing(void **state)
 {
 	struct fixture *f = *state;
 
-	dir(f, "d");
-	put_one(f, "d/a.yaml", "a", 1);
-	put_one(f, "d/b.yaml", "b", 1);
-	start(f);
-	assert_told(f, "set K/a=1 set K/b=1 synced  ");
+	start_with_a_and_b(f);
 	move(f, "d", "away");
 	assert_soon_told(f, "bad d ");
 	assert_non_null(strstr(f->problem, "what it held before stays"));
@@ -403,11 +413,7 @@ static void test_files_deleted_one_by_one(void **state)
 {
 	struct fixture *f = *state;
 
-	dir(f, "d");
-	put_one(f, "d/a.yaml", "a", 1);
-	put_one(f, "d/b.yaml", "b", 1);
-	start(f);
-	assert_told(f, "set K/a=1 set K/b=1 synced  ");
+	start_with_a_and_b(f);
 	drop(f, "d/a.yaml");
 	assert_soon_told(f, "gone K/a ");
 	drop(f, "d/b.yaml");
@@ -575,28 +581,19 @@ static void test_reload(void **state)
 static void test_where(void **state)
 {
 	struct fixture *f = *state;
-	char want[PATH_MAX], got[PATH_MAX];
+	char got[5];
 
 	dir(f, "d");
 	put(f, "d/a.yaml",
 	    "kind: K\nmetadata: {name: a}\nspec:\n  ports:\n  - port: 1\n---\n"
 	    "kind: S\nmetadata:\n  namespace: n\n  name: a\n");
 	start(f);
-	(void)snprintf(want, sizeof(want), "%s/d/a.yaml:5", f->root);
-	assert_string_equal(manifest_source_where(f->source, "K", "", "a", "spec.ports[0].port",
-						  got, sizeof(got)),
-			    want);
-	assert_string_equal(manifest_source_where(f->source, "K", NULL, "a", "spec.ports[0].x", got,
-						  sizeof(got)),
-			    want);
-	(void)snprintf(want, sizeof(want), "%s/d/a.yaml:9", f->root);
-	assert_string_equal(manifest_source_where(f->source, "S", "n", "a", "metadata.namespace",
-						  got, sizeof(got)),
-			    want);
-	(void)snprintf(want, sizeof(want), "%s/d", f->root);
-	assert_string_equal(manifest_source_where(f->source, "S", "", "a", "", got, sizeof(got)),
-			    want);
-	assert_int_equal(strlen(manifest_source_where(f->source, "K", "", "a", "", got, 5)), 4);
+	assert_where(f, "K", "", "a", "spec.ports[0].port", "/d/a.yaml:5");
+	assert_where(f, "K", NULL, "a", "spec.ports[0].x", "/d/a.yaml:5");
+	assert_where(f, "S", "n", "a", "metadata.namespace", "/d/a.yaml:9");
+	assert_where(f, "S", "", "a", "", "/d");
+	assert_int_equal(
+		strlen(manifest_source_where(f->source, "K", "", "a", "", got, sizeof(got))), 4);
 }
 
 static void test_big_and_binary_files(void **state)
@@ -612,33 +609,29 @@ static void test_big_and_binary_files(void **state)
 	assert_told(f, "set K/a=1 bad b.yaml bad c.yaml synced  ");
 }
 
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_first_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_broken_file_keeps_its_objects, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_broken_from_the_start, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_duplicates, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_cluster_scoped, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_missing_directory, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_directory_that_vanishes_removes_nothing, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_removed_and_made_again_at_once, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_files_deleted_one_by_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_renamed_into_its_place, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_moved_to_a_file_that_is_being_written, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_held_while_the_directory_is_away, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_gone_from_a_directory_that_never_settles,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(test_kubernetes_volume, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_where, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_big_and_binary_files, setup, teardown),
+		TEST(test_first_read),
+		TEST(test_changes),
+		TEST(test_broken_file_keeps_its_objects),
+		TEST(test_broken_from_the_start),
+		TEST(test_duplicates),
+		TEST(test_cluster_scoped),
+		TEST(test_missing_directory),
+		TEST(test_directory_that_vanishes_removes_nothing),
+		TEST(test_removed_and_made_again_at_once),
+		TEST(test_files_deleted_one_by_one),
+		TEST(test_renamed_into_its_place),
+		TEST(test_moved_to_a_file_that_is_being_written),
+		TEST(test_held_while_the_directory_is_away),
+		TEST(test_gone_from_a_directory_that_never_settles),
+		TEST(test_kubernetes_volume),
+		TEST(test_reload),
+		TEST(test_where),
+		TEST(test_big_and_binary_files),
 	};
 
 	return cmocka_run_group_tests_name("manifest_source", tests, NULL, NULL);
