@@ -1,16 +1,11 @@
 /*
- * All transfers of a client on the loop, by libcurl's multi_socket interface. curl's sockets live in an epoll
- * set that the loop watches. Nothing is told from within curl: first curl works, then what it left behind is
- * delivered, so that callbacks may start and cancel whatever they like.
+ * All transfers of a client on the loop. Nothing is told from within curl: first curl works, then what it left
+ * behind is delivered, so that callbacks may start and cancel whatever they like.
  */
 #include "kube/kube_http.h"
-#include "dl/dl.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
-
-#define BATCH 16
 
 void kube_http_ready(struct kube_transfer *t)
 {
@@ -140,7 +135,7 @@ static void finish(struct kube_http *h, struct kube_transfer *t, CURLcode code, 
 {
 	struct kube_result r;
 
-	(void)curl_multi_remove_handle(h->multi, t->easy);
+	(void)curl_multi_remove_handle(multi_handle(h->multi), t->easy);
 	t->is_in_multi = false;
 	kube_transfer_result(t, code, &r);
 	note_end(h, t, &r);
@@ -156,86 +151,19 @@ static void finish(struct kube_http *h, struct kube_transfer *t, CURLcode code, 
 	kube_transfer_free(t);
 }
 
-/* curl's message is invalid once its handle is touched; what on_done cancels is not in the queue any more. */
-static void deliver(struct kube_http *h, uint64_t now_ns)
+/* What on_done cancels is not among those that have ended any more. */
+static int on_work(void *user, uint64_t now_ns)
 {
-	const CURLMsg *msg;
-	int left;
+	struct kube_http *h = user;
+	struct kube_transfer *t;
+	CURLcode code;
+	int r = multi_work(h->multi);
 
+	if (r < 0)
+		return r;
 	tell_ready(h, now_ns);
-	while ((msg = curl_multi_info_read(h->multi, &left))) {
-		struct kube_transfer *t = NULL;
-		CURLcode code = msg->data.result;
-
-		if (msg->msg != CURLMSG_DONE)
-			continue;
-		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+	while ((t = multi_ended(h->multi, &code)))
 		finish(h, t, code, now_ns);
-	}
-}
-
-/* ---- curl and the loop ---- */
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *known)
-{
-	struct kube_http *h = user;
-	struct epoll_event ev = {.data.fd = fd};
-
-	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		/* It may be closed already. */
-		(void)epoll_ctl(h->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-		return 0;
-	}
-	if (what & CURL_POLL_IN)
-		ev.events |= EPOLLIN;
-	if (what & CURL_POLL_OUT)
-		ev.events |= EPOLLOUT;
-	if (epoll_ctl(h->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) < 0)
-		return -1;
-	(void)curl_multi_assign(h->multi, fd, h); /* anything but NULL: known from now on */
-	return 0;
-}
-
-static int on_curl_wants_timer(CURLM *multi, long timeout_ms, void *user)
-{
-	struct kube_http *h = user;
-	uint64_t deadline_ns = 0;
-
-	(void)multi;
-	if (timeout_ms >= 0)
-		deadline_ns = mono_now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
-	return loop_timer_set(h->timer, deadline_ns) < 0 ? -1 : 0;
-}
-
-static int on_timer(void *user, uint64_t now_ns)
-{
-	struct kube_http *h = user;
-	int running;
-
-	(void)curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	deliver(h, now_ns);
-	return 0;
-}
-
-static int on_io(void *user, int fd, uint32_t events, uint64_t now_ns)
-{
-	struct kube_http *h = user;
-	struct epoll_event evs[BATCH];
-	int n = epoll_wait(fd, evs, BATCH, 0);
-	int running;
-
-	(void)events;
-	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
-	for (int i = 0; i < n; i++) {
-		int bits = (evs[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
-			   (evs[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-			   (evs[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-
-		(void)curl_multi_socket_action(h->multi, evs[i].data.fd, bits, &running);
-	}
-	deliver(h, now_ns);
 	return 0;
 }
 
@@ -252,30 +180,8 @@ void kube_http_free(struct kube_http *h)
 			t->ops->on_lost(t->user);
 		kube_transfer_free(t);
 	}
-	if (h->multi) {
-		(void)curl_multi_cleanup(h->multi);
-		curl_global_cleanup();
-	}
-	loop_source_free(h->io);
-	loop_source_free(h->timer);
-	fd_close_p(&h->epoll_fd);
+	multi_free(h->multi);
 	free(h);
-}
-
-static int start_curl(struct kube_http *h)
-{
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return -ENOMEM;
-	h->multi = curl_multi_init();
-	if (!h->multi) {
-		curl_global_cleanup();
-		return -ENOMEM;
-	}
-	(void)curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	(void)curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-	(void)curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_curl_wants_timer);
-	(void)curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-	return 0;
 }
 
 int kube_http_new(struct kube *k, struct kube_http **ret, struct verr *reterr)
@@ -287,25 +193,12 @@ int kube_http_new(struct kube *k, struct kube_http **ret, struct verr *reterr)
 	h->k = k;
 	TAILQ_INIT(&h->all);
 	TAILQ_INIT(&h->ready);
-	h->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 
-	int r = dl_curl(reterr);
+	int r = multi_new(k->loop, LOOP_PRIO_NORMAL, on_work, h, &h->multi, reterr);
 
 	if (r < 0) {
 		kube_http_free(h);
 		return r;
-	}
-	if (h->epoll_fd < 0)
-		r = -errno;
-	if (r == 0)
-		r = loop_add_io(k->loop, h->epoll_fd, LOOP_IN, LOOP_PRIO_NORMAL, on_io, h, &h->io);
-	if (r == 0)
-		r = loop_add_timer(k->loop, LOOP_PRIO_NORMAL, on_timer, h, &h->timer);
-	if (r == 0)
-		r = start_curl(h);
-	if (r < 0) {
-		kube_http_free(h);
-		return verr_set(reterr, -r, "setting up the HTTP client: %s", strerror(-r));
 	}
 	*ret = h;
 	return 0;

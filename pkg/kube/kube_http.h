@@ -2,19 +2,16 @@
 #ifndef VIPD_KUBE_HTTP_H
 #define VIPD_KUBE_HTTP_H
 
-#include <curl/curl.h>
 #include <sys/queue.h>
 
 #include "kube/kube_internal.h"
+#include "multi/multi.h"
 
 TAILQ_HEAD(kube_transfers, kube_transfer);
 
 struct kube_http {
 	struct kube *k;
-	CURLM *multi;
-	int epoll_fd; /* curl's sockets, level-triggered */
-	struct loop_source *io;
-	struct loop_source *timer;
+	struct multi *multi;
 	struct kube_transfers all;
 	struct kube_transfers ready; /* have something to tell that is not their end */
 	uint64_t warned[32]; /* hashes of Warning headers, a ring */

@@ -307,7 +307,8 @@ int kube_transfer_send(struct kube_transfer *t)
 	t->retry_after_ns = 0;
 	t->error[0] = '\0';
 	kube_auth_refresh(&k->auth, t->start_ns);
-	if (!set_options(t) || curl_multi_add_handle(t->http->multi, t->easy) != CURLM_OK)
+	if (!set_options(t) ||
+	    curl_multi_add_handle(multi_handle(t->http->multi), t->easy) != CURLM_OK)
 		return -ENOMEM;
 	t->is_in_multi = true;
 	k->stats.n_requests++;
@@ -319,7 +320,7 @@ int kube_transfer_send(struct kube_transfer *t)
 void kube_transfer_free(struct kube_transfer *t)
 {
 	if (t->is_in_multi)
-		(void)curl_multi_remove_handle(t->http->multi, t->easy);
+		(void)curl_multi_remove_handle(multi_handle(t->http->multi), t->easy);
 	curl_easy_cleanup(t->easy);
 	curl_slist_free_all(t->headers);
 	curl_slist_free_all(t->connect_to);

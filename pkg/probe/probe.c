@@ -313,7 +313,7 @@ void probe_engine_free(struct probe_engine *e)
 	assert(!e->in_batch); /* not from within done */
 	while (e->due.n)
 		probe_drop(heap_entry(e->due.items[e->due.n - 1], struct probe, due));
-	probe_curl_free(e->curl);
+	multi_free(e->curl);
 	loop_source_free(e->timer);
 	loop_source_free(e->io);
 	fd_close_p(&e->epoll_fd);

@@ -1,34 +1,20 @@
 /*
- * probe: HTTP and HTTPS through libcurl's multi_socket interface. One transfer, one fresh connection,
- * never reused. The answer's header decides; what comes of the body is read for manners, briefly.
- * Deadlines are the engine's, in ns: curl's own time-outs stay at their long defaults.
+ * probe: HTTP and HTTPS through libcurl. One transfer, one fresh connection, never reused. The answer's header
+ * decides; what comes of the body is read for manners, briefly. Deadlines are the engine's, in ns: curl's own
+ * time-outs stay at their long defaults.
  */
 #include "probe_internal.h"
 
-#include "dl/dl.h"
-
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/epoll.h>
 
-#define BATCH 16
 #define BODY_MAX (16 * 1024) /* kubelet reads 10 KB of it */
 #define HEADER_MAX (64 * 1024)
 #define PATH_MAX_ENCODED 4096
 
-struct probe_curl {
-	struct probe_engine *engine;
-	CURLM *multi;
-	int epoll_fd; /* curl's sockets, level-triggered */
-	struct loop_source *io;
-	struct loop_source *timer;
-};
-
 struct probe_http {
-	CURLM *multi; /* borrowed; the transfer is in it */
 	CURL *easy;
 	struct curl_slist *headers;
 	struct curl_slist *connect_to;
@@ -37,6 +23,7 @@ struct probe_http {
 	uint32_t n_header;
 	uint32_t n_body;
 	int fd; /* curl's; open as long as the transfer has not ended */
+	bool is_in_multi;
 	bool requesting; /* connected, with TLS where that is asked for */
 	int socket_errno; /* of socket(2) */
 	char reason[64]; /* of the status line, printable ASCII */
@@ -215,162 +202,41 @@ static int on_request(void *user, char *to, char *from, int to_port, int from_po
 	return CURL_PREREQFUNC_OK;
 }
 
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *known)
-{
-	struct probe_curl *c = user;
-	struct epoll_event ev = {.data.fd = fd};
-
-	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		(void)epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, fd,
-				NULL); /* it may be closed already */
-		return 0;
-	}
-	if (what & CURL_POLL_IN)
-		ev.events |= EPOLLIN;
-	if (what & CURL_POLL_OUT)
-		ev.events |= EPOLLOUT;
-	if (epoll_ctl(c->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) < 0)
-		return -1;
-	(void)curl_multi_assign(c->multi, fd, c); /* anything but NULL: known from now on */
-	return 0;
-}
-
-static int on_curl_wants_timer(CURLM *multi, long timeout_ms, void *user)
-{
-	struct probe_curl *c = user;
-	uint64_t deadline_ns = 0;
-
-	(void)multi;
-	if (timeout_ms >= 0)
-		deadline_ns = mono_now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
-	return loop_timer_set(c->timer, deadline_ns) < 0 ? -1 : 0;
-}
-
-/* ---- the loop's callbacks ---- */
-
-/* Tells every transfer that has ended. curl's message is invalid once its handle is touched. */
-static void collect(struct probe_curl *c, uint64_t now_ns)
-{
-	const CURLMsg *msg;
-	int left;
-
-	while ((msg = curl_multi_info_read(c->multi, &left))) {
-		if (msg->msg != CURLMSG_DONE)
-			continue;
-		CURLcode code = msg->data.result;
-		struct probe_http *h = NULL;
-
-		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&h);
-
-		struct probe *p = h->probe;
-		struct probe_result r = {.latency_ns = mono_now_ns() - p->start_ns};
-
-		if (h->header_ns)
-			result_of_status(h, &r);
-		else
-			result_of_error(h, code, &r);
-		probe_finish(p, &r, now_ns);
-	}
-}
-
-static int on_curl_timer(void *user, uint64_t now_ns)
-{
-	struct probe_curl *c = user;
-	int running;
-
-	probe_batch_begin(c->engine);
-	(void)curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	collect(c, now_ns);
-	probe_batch_end(c->engine);
-	return 0;
-}
-
-static int on_curl_events(void *user, int fd, uint32_t events, uint64_t now_ns)
-{
-	struct probe_curl *c = user;
-	struct epoll_event evs[BATCH];
-	int n = epoll_wait(fd, evs, BATCH, 0);
-	int running;
-
-	(void)events;
-	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
-	probe_batch_begin(c->engine);
-	for (int i = 0; i < n; i++) {
-		int bits = (evs[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
-			   (evs[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-			   (evs[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-
-		(void)curl_multi_socket_action(c->multi, evs[i].data.fd, bits, &running);
-	}
-	collect(c, now_ns);
-	probe_batch_end(c->engine);
-	return 0;
-}
-
 /* ---- life ---- */
 
-void probe_curl_free(struct probe_curl *c)
+static void tell(struct probe_http *h, CURLcode code, uint64_t now_ns)
 {
-	if (!c)
-		return;
-	if (c->multi) {
-		(void)curl_multi_cleanup(c->multi);
-		curl_global_cleanup();
-	}
-	loop_source_free(c->io);
-	loop_source_free(c->timer);
-	fd_close_p(&c->epoll_fd);
-	free(c);
+	struct probe *p = h->probe;
+	struct probe_result r = {.latency_ns = mono_now_ns() - p->start_ns};
+
+	if (h->header_ns)
+		result_of_status(h, &r);
+	else
+		result_of_error(h, code, &r);
+	probe_finish(p, &r, now_ns);
 }
 
-/* curl and its TLS library cost some megabytes, so they come with the first check that needs them. */
-static int curl_start(struct probe_engine *e)
+static int on_work(void *user, uint64_t now_ns)
 {
-	struct probe_curl *c = calloc(1, sizeof(*c));
+	struct probe_engine *e = user;
+	struct probe_http *h;
+	CURLcode code;
+	int r;
 
-	if (!c)
-		return -ENOMEM;
-	c->engine = e;
-	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-
-	int r = c->epoll_fd < 0 ? -errno : 0;
-
-	if (r == 0)
-		r = loop_add_io(e->loop, c->epoll_fd, LOOP_IN, LOOP_PRIO_PROBE, on_curl_events, c,
-				&c->io);
-	if (r == 0)
-		r = loop_add_timer(e->loop, LOOP_PRIO_PROBE, on_curl_timer, c, &c->timer);
-	if (r == 0)
-		r = dl_curl(NULL);
-	if (r == 0 && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		r = -ENOMEM;
-	if (r == 0) {
-		c->multi = curl_multi_init();
-		if (!c->multi) {
-			curl_global_cleanup();
-			r = -ENOMEM;
-		}
-	}
-	if (r < 0) {
-		probe_curl_free(c);
-		return r;
-	}
-	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
-	(void)curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_curl_wants_timer);
-	(void)curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
-	e->curl = c;
-	return 0;
+	probe_batch_begin(e);
+	r = multi_work(e->curl);
+	while (r == 0 && (h = multi_ended(e->curl, &code)))
+		tell(h, code, now_ns);
+	probe_batch_end(e);
+	return r;
 }
 
 void probe_http_free(struct probe_http *h)
 {
 	if (!h)
 		return;
-	if (h->multi)
-		(void)curl_multi_remove_handle(h->multi, h->easy);
+	if (h->is_in_multi)
+		(void)curl_multi_remove_handle(multi_handle(h->probe->engine->curl), h->easy);
 	curl_easy_cleanup(h->easy);
 	curl_slist_free_all(h->headers);
 	curl_slist_free_all(h->connect_to);
@@ -515,10 +381,12 @@ static bool set_options(struct probe_http *h, const struct probe *p)
 	       set_url(h, p);
 }
 
+/* curl and its TLS library cost some megabytes, so they come with the first check that needs them. */
 int probe_http_start(struct probe *p)
 {
 	if (!p->engine->curl) {
-		int r = curl_start(p->engine);
+		int r = multi_new(p->engine->loop, LOOP_PRIO_PROBE, on_work, p->engine,
+				  &p->engine->curl, NULL);
 
 		if (r < 0 && r != -ENOMEM) {
 			struct probe_result res = {.end = PROBE_LOCAL};
@@ -540,8 +408,8 @@ int probe_http_start(struct probe *p)
 	h->easy = curl_easy_init();
 	if (!h->easy || add_headers(h, p->check) < 0 || !set_options(h, p))
 		return -ENOMEM;
-	if (curl_multi_add_handle(p->engine->curl->multi, h->easy) != CURLM_OK)
+	if (curl_multi_add_handle(multi_handle(p->engine->curl), h->easy) != CURLM_OK)
 		return -ENOMEM;
-	h->multi = p->engine->curl->multi;
+	h->is_in_multi = true;
 	return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef VIPD_PROBE_PROBE_INTERNAL_H
 #define VIPD_PROBE_PROBE_INTERNAL_H
 
+#include "multi/multi.h"
 #include "probe/probe.h"
 
 /* How long a server may take to say something, once connected (TCP), or to send its body (HTTP). */
@@ -41,8 +42,6 @@ struct probe {
 	} u;
 };
 
-struct probe_curl; /* the multi handle, made at the first HTTP check */
-
 /*
  * One descriptor of epoll for all probes, and one timer: a thousand checks a second then cost the loop
  * no source each. Events come in batches; what a batch frees is kept until its end, because a later
@@ -58,7 +57,7 @@ struct probe_engine {
 	struct heap due; /* of all probes, by deadline */
 	bool in_batch;
 	struct probe *dead;
-	struct probe_curl *curl;
+	struct multi *curl; /* made at the first HTTP check */
 };
 
 /* Around whatever may call done: frees and the timer wait for the end. */
@@ -86,6 +85,5 @@ void probe_tcp_timeout(struct probe *p, uint64_t now_ns);
 int probe_http_start(struct probe *p);
 void probe_http_timeout(struct probe *p, uint64_t now_ns);
 void probe_http_free(struct probe_http *h); /* takes its transfer out of curl; NULL is fine */
-void probe_curl_free(struct probe_curl *c); /* after all its transfers; NULL is fine */
 
 #endif
