@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "loop/loop.h"
 
 struct switchover {
@@ -48,15 +49,11 @@ static struct sw_vip *insert(struct switchover *s, uint32_t id)
 {
 	size_t i = place_of(s, id);
 
-	if (s->n_vips == s->cap) {
-		size_t cap = s->cap ? s->cap * 2 : 16;
-		struct sw_vip *vips = reallocarray(s->vips, cap, sizeof(*vips));
+	struct sw_vip *vips = array_room(s->vips, &s->cap, s->n_vips + 1, sizeof(*vips));
 
-		if (!vips)
-			return NULL;
-		s->vips = vips;
-		s->cap = cap;
-	}
+	if (!vips)
+		return NULL;
+	s->vips = vips;
 	memmove(&s->vips[i + 1], &s->vips[i], (s->n_vips - i) * sizeof(*s->vips));
 	s->n_vips++;
 	s->vips[i] = (struct sw_vip){.id = id, .state = SW_STANDBY};
