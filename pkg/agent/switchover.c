@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "loop/loop.h"
 
 struct switchover {
