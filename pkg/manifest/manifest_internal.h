@@ -97,6 +97,7 @@ struct dir {
 
 int dir_init(struct dir *d, const char *path, manifest_scope_fn is_cluster_scoped);
 void dir_done(struct dir *d);
+
 enum dir_how {
 	DIR_ALL, /* every file, whatever its times say */
 	DIR_CHANGED, /* what has changed and is not being written */
@@ -105,5 +106,25 @@ enum dir_how {
 
 /* What cannot be read becomes a `problem`. -ENOMEM. */
 int dir_read(struct dir *d, enum dir_how how);
+
+/* ---- what is wrong at the moment ---- */
+
+struct complaint {
+	char *origin;
+	char *problem;
+	char *kind, *namespace_, *name; /* NULL: a file or the directory */
+};
+
+struct complaints {
+	struct complaint *items;
+	size_t n, room;
+};
+
+void complaints_done(struct complaints *l);
+/* object: of which it is, NULL for a file or the directory. All is copied. -ENOMEM. */
+int complaints_add(struct complaints *l, const char *origin, const char *problem,
+		   const json_t *object);
+void complaints_sort(struct complaints *l);
+int complaint_cmp(const struct complaint *a, const struct complaint *b);
 
 #endif

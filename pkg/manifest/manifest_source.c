@@ -39,17 +39,6 @@ struct table {
 	size_t n;
 };
 
-struct complaint {
-	char *origin;
-	char *problem;
-	char *kind, *namespace_, *name; /* NULL: a file or the directory */
-};
-
-struct complaints {
-	struct complaint *items;
-	size_t n, room;
-};
-
 struct manifest_source {
 	struct loop *loop;
 	struct dir dir;
@@ -148,68 +137,7 @@ static int table_collect(const struct dir *d, struct table *ret)
 	return 0;
 }
 
-/* ---- the list of complaints ---- */
-
-static void complaint_done(struct complaint *c)
-{
-	free(c->origin);
-	free(c->problem);
-	free(c->kind);
-	free(c->namespace_);
-	free(c->name);
-}
-
-static void complaints_done(struct complaints *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		complaint_done(&l->items[i]);
-	free(l->items);
-	*l = (struct complaints){0};
-}
-
-static int text_cmp(const char *a, const char *b)
-{
-	return strcmp(a ? a : "", b ? b : "");
-}
-
-static int complaint_cmp(const void *a, const void *b)
-{
-	const struct complaint *x = a, *y = b;
-	int c = strcmp(x->origin, y->origin);
-
-	if (c == 0)
-		c = text_cmp(x->kind, y->kind);
-	if (c == 0)
-		c = text_cmp(x->namespace_, y->namespace_);
-	return c ? c : text_cmp(x->name, y->name);
-}
-
-/* of: the object, NULL for a file or the directory. */
-static int complain(struct complaints *l, const char *origin, const char *problem,
-		    const struct entry *of)
-{
-	struct complaint *items = array_room(l->items, &l->room, l->n + 1, sizeof(*items));
-
-	if (!items)
-		return -ENOMEM;
-	l->items = items;
-
-	struct complaint c = {.origin = strdup(origin), .problem = strdup(problem)};
-	bool ok = c.origin && c.problem;
-
-	if (of) {
-		c.kind = strdup(of->kind);
-		c.namespace_ = strdup(of->namespace_);
-		c.name = strdup(of->name);
-		ok = ok && c.kind && c.namespace_ && c.name;
-	}
-	if (!ok) {
-		complaint_done(&c);
-		return -ENOMEM;
-	}
-	l->items[l->n++] = c;
-	return 0;
-}
+/* ---- complaints ---- */
 
 static int complain_of_watch(const struct manifest_source *s, struct complaints *l)
 {
@@ -220,16 +148,16 @@ static int complain_of_watch(const struct manifest_source *s, struct complaints 
 	(void)snprintf(problem, sizeof(problem),
 		       "%s: changes are seen every 10 s only, because inotify says: %s",
 		       s->dir.path, strerror(-s->watch_error));
-	return complain(l, "inotify", problem, NULL);
+	return complaints_add(l, "inotify", problem, NULL);
 }
 
 static int complain_of_files(const struct dir *d, struct complaints *l)
 {
-	int r = d->problem ? complain(l, d->path, d->problem, NULL) : 0;
+	int r = d->problem ? complaints_add(l, d->path, d->problem, NULL) : 0;
 
 	for (size_t i = 0; r == 0 && i < d->n_files; i++)
 		if (d->files[i].problem)
-			r = complain(l, d->files[i].path, d->files[i].problem, NULL);
+			r = complaints_add(l, d->files[i].path, d->files[i].problem, NULL);
 	return r;
 }
 
@@ -248,7 +176,7 @@ static int complain_of_second(struct complaints *l, const struct entry *first,
 		problem = NULL;
 		return -ENOMEM;
 	}
-	return complain(l, origin, problem, e);
+	return complaints_add(l, origin, problem, e->object);
 }
 
 /* Leaves the first one of each object in the table, and complains of the others. */
@@ -432,8 +360,7 @@ static int source_read(struct manifest_source *s, enum dir_how how, uint64_t now
 
 	if (!news)
 		return -ENOMEM;
-	if (complaints.n > 0)
-		qsort(complaints.items, complaints.n, sizeof(*complaints.items), complaint_cmp);
+	complaints_sort(&complaints);
 
 	/* The new state is in place before anybody hears of it: the sink may ask where a field stands. */
 	struct table old_table = s->table;
