@@ -240,6 +240,9 @@ struct control {
 	/* only added to while their owner takes part; by address, and of one address as they were learned */
 	struct plan_neigh *neighs;
 	size_t n_neighs;
+	/* sources of accepted adverts that no Node object explains, the newest CONTROL_HEARD_MAX */
+	struct plan_heard *heard;
+	size_t n_heard, heard_idx;
 	unsigned int default4, default6;
 
 	/* plan */
@@ -341,6 +344,9 @@ int control_facts_links(struct control *c, bool routes, struct verr *reterr);
 int control_facts_settings(struct control *c, struct verr *reterr); /* of the links in c->want */
 struct plan_link *control_link(const struct control *c, unsigned int ifindex); /* or NULL */
 int control_facts_neighs(struct control *c, struct verr *reterr);
+#define CONTROL_HEARD_MAX 64
+/* Adverts of this source are accepted on this interface: what it forwards is served here. */
+void control_facts_heard(struct control *c, unsigned int ifindex, const struct addr *source);
 void control_facts_get(const struct control *c, struct plan_facts *ret);
 void control_facts_done(struct control *c);
 const struct mac *control_mac_of(const struct control *c, const struct addr *a);

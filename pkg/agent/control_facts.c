@@ -182,6 +182,8 @@ static int node_addresses(const struct control *c, struct addrs *ret)
 		for (size_t i = 0; r == 0 && i < v->n_former; i++)
 			r = addrs_add(ret, &v->former[i].address);
 	}
+	for (size_t i = 0; r == 0 && i < c->n_heard; i++)
+		r = addrs_add(ret, &c->heard[i].addr);
 	addrs_sort(ret);
 	return r;
 }
@@ -239,6 +241,25 @@ int control_facts_neighs(struct control *c, struct verr *reterr)
 	return changed;
 }
 
+void control_facts_heard(struct control *c, unsigned int ifindex, const struct addr *source)
+{
+	for (size_t i = 0; i < c->n_heard; i++) {
+		if (c->heard[i].ifindex == ifindex && addr_eq(&c->heard[i].addr, source))
+			return;
+	}
+	if (!c->heard)
+		c->heard = calloc(CONTROL_HEARD_MAX, sizeof(*c->heard));
+	if (!c->heard)
+		return; /* its next advert tells again */
+	c->heard[c->heard_idx] = (struct plan_heard){.ifindex = ifindex, .addr = *source};
+	c->heard_idx = (c->heard_idx + 1) % CONTROL_HEARD_MAX;
+	if (c->n_heard < CONTROL_HEARD_MAX)
+		c->n_heard++;
+	(void)rtnl_neigh_probe(c->rtnl, ifindex, source, NULL);
+	c->facts_dirty |= CONTROL_FACTS_NEIGHS;
+	control_look(c, 0, 100 * NS_PER_MS);
+}
+
 void control_facts_get(const struct control *c, struct plan_facts *ret)
 {
 	*ret = (struct plan_facts){
@@ -247,6 +268,8 @@ void control_facts_get(const struct control *c, struct plan_facts *ret)
 		.n_links = c->n_links,
 		.neighs = c->neighs,
 		.n_neighs = c->n_neighs,
+		.heard = c->heard,
+		.n_heard = c->n_heard,
 		.default_ifindex4 = c->default4,
 		.default_ifindex6 = c->default6,
 		.has_ipvs = c->ipvs != NULL,
@@ -287,7 +310,9 @@ void control_facts_done(struct control *c)
 {
 	rtnl_links_free(c->links, c->n_links);
 	free(c->neighs);
+	free(c->heard);
 	c->links = NULL;
 	c->neighs = NULL;
-	c->n_links = c->n_neighs = 0;
+	c->heard = NULL;
+	c->n_links = c->n_neighs = c->n_heard = 0;
 }

@@ -58,6 +58,7 @@ static void on_peer(struct control *c, struct control_vip *v, const struct elect
 	if (!pv || control_node_of(c, pv, &rec->source) ||
 	    control_is_former(v, &rec->source, now_ns))
 		return;
+	control_facts_heard(c, pv->ifindex, &rec->source);
 	/* an IPv6 router shows its link-local address: ask the segment whose it is before judging */
 	if (addr_is_link_local(&rec->source) && !control_mac_of(c, &rec->source)) {
 		(void)rtnl_neigh_probe(c->rtnl, pv->ifindex, &rec->source, NULL);

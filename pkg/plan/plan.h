@@ -44,12 +44,20 @@ struct plan_neigh {
 	struct mac mac;
 };
 
+/* Who sends adverts that are accepted here: a fellow director, whatever its Node object tells of its addresses. */
+struct plan_heard {
+	unsigned int ifindex;
+	struct addr addr;
+};
+
 struct plan_facts {
 	const char *self; /* node name */
 	const struct plan_link *links;
 	size_t n_links;
 	const struct plan_neigh *neighs; /* resolved entries only */
 	size_t n_neighs;
+	const struct plan_heard *heard;
+	size_t n_heard;
 	unsigned int default_ifindex4, default_ifindex6; /* of the default routes; 0: none */
 	bool has_ipvs;
 	uint8_t sync_id; /* 0: no connection synchronisation */

@@ -128,11 +128,13 @@ static int cmp_host(const void *pa, const void *pb)
 	return addr_cmp(&a->addr, &b->addr);
 }
 
-/* Where the fellow nodes are: members, and nodes that only serve. */
-static size_t list_hosts(const struct plan *p, struct host *ret)
+/* Where the fellow nodes are: members, nodes that only serve, and who else sends adverts. */
+static size_t list_hosts(const struct plan *p, const struct plan_facts *f, struct host *ret)
 {
 	size_t n = 0;
 
+	for (size_t i = 0; i < f->n_heard; i++)
+		ret[n++] = (struct host){f->heard[i].ifindex, f->heard[i].addr};
 	for (size_t i = 0; i < p->n_vips; i++) {
 		const struct plan_vip *pv = &p->vips[i];
 
@@ -163,7 +165,7 @@ static int add_peers(struct plan_builder *b)
 {
 	const struct plan *p = b->plan;
 	AUTO(free_p) struct host *hosts = NULL;
-	size_t n = 0;
+	size_t n = b->facts->n_heard;
 	int r = 0;
 
 	for (size_t i = 0; i < p->n_vips; i++)
@@ -171,7 +173,7 @@ static int add_peers(struct plan_builder *b)
 	hosts = calloc(n + 1, sizeof(*hosts));
 	if (!hosts)
 		return -ENOMEM;
-	n = list_hosts(p, hosts);
+	n = list_hosts(p, b->facts, hosts);
 	qsort(hosts, n, sizeof(*hosts), cmp_host);
 	for (size_t i = 0; r == 0 && i < b->facts->n_neighs; i++) {
 		const struct plan_neigh *ne = &b->facts->neighs[i];

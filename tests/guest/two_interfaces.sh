@@ -118,9 +118,18 @@ knows_addresses()
 	lab_json "$1" '[.virtualIPs[].members[] | select(.self | not) | .address] | sort | map(sub("5[12]$"; "")) ==
 		["192.168.55.", "fd00:55::"]'
 }
+# guarded NODE OTHER FAMILY: what comes from the MAC address that OTHER has on the VIP's network is served there.
+guarded()
+{
+	lab_in "$1" nft list set "$3" vipd peers | grep -qiF "$(lab_mac "5$(lab_number "$2")")"
+}
 for n in $NODES; do
 	wait_for 20 "$n knows the nodes by their new addresses" knows_addresses "$n"
 	wait_for 60 "$n: all real servers passed their check" load_healthy "$n"
+done
+# No Node object tells its address there: its adverts do.
+for family in ip ip6; do
+	wait_for 20 "node02 serves what node01 forwards to it, $family" guarded node02 node01 $family
 done
 for vip in $VIP $VIP6; do
 	for c in client node01 node02 pod01 pod02; do

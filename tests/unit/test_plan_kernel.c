@@ -588,6 +588,17 @@ static void test_peers(void **state)
 	world_add_server(v, ip("192.168.44.62"), 1);
 	make(&s);
 	assert_int_equal(count(&s, PLAN_SET_PEERS, AF_INET), 3);
+	/* who sends adverts is one, on the interface that they come from */
+	struct plan_heard heard[] = {{IFINDEX_ETH0, ip("192.168.44.1")},
+				     {IFINDEX_ETH1, ip("192.168.44.1")}};
+
+	w->facts.heard = &heard[1];
+	w->facts.n_heard = 1;
+	make(&s);
+	assert_int_equal(count(&s, PLAN_SET_PEERS, AF_INET), 3);
+	w->facts.heard = heard;
+	make(&s);
+	assert_int_equal(count(&s, PLAN_SET_PEERS, AF_INET), 4);
 	state_done(&s);
 }
 
