@@ -8,7 +8,7 @@
 /* A pass begins so long after the last one began, so that every gap is below 10 s. */
 #define PASS_NS (8 * NS_PER_S)
 #define RETRY_NS (2 * NS_PER_S) /* after a pass that failed */
-#define SHARE 100 /* one part in so many of a core */
+#define SHARE 100 /* of a core, unless told otherwise */
 #define LEAST_S 3 /* entries that end sooner are gone before they are of use */
 
 struct resend {
@@ -83,8 +83,7 @@ static void note_pass(struct resend *r, uint64_t now_ns)
 static int on_timer(void *user, uint64_t now_ns)
 {
 	struct resend *r = user;
-	uint64_t cpu0_ns = sweep_cpu_ns();
-	uint64_t pause_ns;
+	uint64_t cpu0_ns = sweep_cpu_ns(), cpu_ns, pause_ns;
 	int more = 0;
 
 	if (now_ns < r->hold_until_ns) {
@@ -98,8 +97,9 @@ static int on_timer(void *user, uint64_t now_ns)
 	r->counters.sent = r->sweep.n_conns;
 	r->counters.messages = r->sweep.n_messages;
 	r->counters.errors = r->sweep.n_errors;
-	pause_ns = (sweep_cpu_ns() - cpu0_ns) * SHARE;
-	r->cpu_ns += pause_ns / SHARE;
+	cpu_ns = sweep_cpu_ns() - cpu0_ns;
+	pause_ns = cpu_ns * (r->conf.share ? r->conf.share : SHARE);
+	r->cpu_ns += cpu_ns;
 	if (more > 0)
 		return loop_timer_set(r->timer, now_ns + pause_ns);
 	if (more == 0)

@@ -35,6 +35,7 @@ struct resend_conf {
 	struct sweep_conf sync; /* without synchronisation it is off */
 	struct addr own[RESEND_OWN_MAX]; /* this node's addresses as a real server */
 	size_t n_own;
+	unsigned int share; /* at most one part in so many of a core; 0: 100 */
 };
 
 struct resend_counters {

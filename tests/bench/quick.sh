@@ -23,7 +23,7 @@ for name in takeover handover start 'cpu active' 'cpu standby' 'switches active'
 	'cold start' 'one weight' removal 'checks of TCP' 'checks of TCP, made'; do
 	row "$name" vipd keepalived
 done
-for name in change 'resending, a pass' 'resending, processor'; do
+for name in change 'resending, a pass with 1 % of a processor' 'resending, processor'; do
 	row "$name" vipd
 done
 # This one, or why not.

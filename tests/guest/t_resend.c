@@ -5,8 +5,9 @@
  *	peer (client, listener) ---- br0 director (and a real server) ---- far (another real server)
  *
  * With arguments it is a part for tests/guest/resend.sh:
- *	t_resend agent IFNAME SYNC_ID [PASSES/]SECONDS VIP active|standby OWN...	 resends for so long, or until it has
- *							walked through the table so often; then prints its counters
+ *	t_resend agent IFNAME SYNC_ID [PASSES/]SECONDS[@SHARE] VIP active|standby OWN...
+ *							resends for so long, or until it has walked through the table so
+ *							often, with one part in SHARE of a core; then prints its counters
  *	t_resend tell IFNAME SYNC_ID VIP DEST N		tells N connections to port 80 that do not exist
  */
 #include <arpa/inet.h>
@@ -497,13 +498,15 @@ static int run_agent(char **argv)
 {
 	struct part p = {.role = strcmp(argv[5], "active") == 0 ? RESEND_ACTIVE : RESEND_STANDBY};
 	struct resend_conf conf = {.sync = {.sync_id = (uint8_t)atoi(argv[2]), .mtu = 1500}};
-	const char *seconds = strchr(argv[3], '/');
+	const char *seconds = strchr(argv[3], '/'), *share = strchr(argv[3], '@');
 	struct end end = {.passes = seconds ? strtoull(argv[3], NULL, 10) : 0};
 	struct resend *r = NULL;
 	struct loop *l = NULL;
 	const struct resend_counters *c;
 	int rc;
 
+	if (share)
+		conf.share = (unsigned int)atoi(share + 1);
 	snprintf(conf.sync.ifname, sizeof(conf.sync.ifname), "%s", argv[1]);
 	if (addr_parse(argv[4], &p.vip) < 0 || loop_new(&l, NULL) < 0 ||
 	    resend_new(l, role_of, &p, &r, NULL) < 0 ||
