@@ -226,6 +226,11 @@ lab_init()
 	lab_make_ns sw
 	ip -n sw link add br0 type bridge mcast_snooping 0
 	ip -n sw link set br0 up
+	# A switch does not track or filter connections, whatever this kernel's bridges do otherwise.
+	lab_in sw sh -c 'for f in arp ip ip6; do
+		f=/proc/sys/net/bridge/bridge-nf-call-${f}tables
+		[ ! -e $f ] || echo 0 >$f
+	done'
 }
 
 # lab_plug NAMESPACE MAC: eth0 there, e-NAMESPACE at the switch.
