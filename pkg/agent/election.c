@@ -69,6 +69,9 @@ static void run_due(struct election *e, uint64_t now_ns)
 {
 	bool is_drained = false;
 
+	/* An advert is sent early with another one, not because something else woke us. */
+	if (e->due.n == 0 || heap_first(&e->due)->due_ns > now_ns)
+		return;
 	/* Every run moves one deadline into the future; the bound is for the case that this is wrong. */
 	for (size_t budget = 8 * e->due.n + 64; budget > 0 && e->due.n > 0; budget--) {
 		struct inst *i = heap_entry(heap_first(&e->due), struct inst, due);
