@@ -98,6 +98,8 @@ static int on_save(void *user, uint64_t now_ns)
 	if (r < 0)
 		log_warning("State was not saved", KV_STR("dir", c->conf->state_dir),
 			    KV_STR("err", strerror(-r)));
+	/* the text of all objects is gone again, and so is what was read to make them */
+	(void)malloc_trim(0);
 	return 0;
 }
 

@@ -16,7 +16,7 @@
 
 /* Above the kernel's threads for interrupts is no place for us; above everybody else's work is. */
 #define REALTIME_PRIORITY 20
-#define STACK_PREFAULT (96 * 1024)
+#define STACK_PREFAULT (64 * 1024)
 #define LINK_MESSAGES 64
 /* A thousand new instances must not put off the adverts of the old ones. */
 #define CMDS_PER_TURN 16
