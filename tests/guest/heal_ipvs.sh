@@ -143,7 +143,7 @@ edited()
 {
 	[ "$(nsexec node01 ipvsadm -Sn | grep -c -e '^-A -t .*:81 -s wrr' -e '^-A -t .*:82 -s rr')" = 4 ]
 }
-load_manifests 100 99 98
+load_manifests 100 99 50
 lab_in node01 ipvsadm -C
 wait_for 20 "the edit is there" edited
 LOAD_REAL_SERVERS=$((LOAD_REAL_SERVERS * 3 / 2))

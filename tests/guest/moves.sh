@@ -43,7 +43,7 @@ if [ "$PAUSE" -gt 0 ]; then
 	sleep "$PAUSE"
 fi
 move "3 a higher priority for node02" node02 20 load_manifests 100 200 98
-move "4 a lower one again" node01 20 load_manifests 100 99 98
+move "4 a lower one again" node01 20 load_manifests 100 99 50
 move "5 SIGKILL" node02 20 lab_agent_kill node01
 move "6 start after SIGKILL" node01 60 load_agent node01
 ABSENT="node01 pod01"

@@ -111,7 +111,7 @@ load_real_servers()
 	6) printf '  realServers:\n  - {address: "fd00:44::51"}\n  - {address: "fd00:44::52"}\n' ;;
 	esac
 }
-load_manifests 100 99 98
+load_manifests 100 99 50
 knows_addresses()
 {
 	# Of its own addresses it takes the one on the VIP's network.
