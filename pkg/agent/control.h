@@ -241,7 +241,7 @@ struct control {
 	struct plan_neigh *neighs;
 	size_t n_neighs;
 	/* sources of accepted adverts that no Node object explains, the newest CONTROL_HEARD_MAX */
-	struct plan_heard *heard;
+	struct plan_host *heard;
 	size_t n_heard, heard_idx;
 	unsigned int default4, default6;
 
@@ -347,6 +347,8 @@ int control_facts_neighs(struct control *c, struct verr *reterr);
 #define CONTROL_HEARD_MAX 64
 /* Adverts of this source are accepted on this interface: what it forwards is served here. */
 void control_facts_heard(struct control *c, unsigned int ifindex, const struct addr *source);
+/* Asks the segment whose MAC address that is; the answer is among the facts soon. */
+void control_facts_ask(struct control *c, unsigned int ifindex, const struct addr *a);
 void control_facts_get(const struct control *c, struct plan_facts *ret);
 void control_facts_done(struct control *c);
 const struct mac *control_mac_of(const struct control *c, const struct addr *a);

@@ -241,6 +241,13 @@ int control_facts_neighs(struct control *c, struct verr *reterr)
 	return changed;
 }
 
+void control_facts_ask(struct control *c, unsigned int ifindex, const struct addr *a)
+{
+	(void)rtnl_neigh_probe(c->rtnl, ifindex, a, NULL);
+	c->facts_dirty |= CONTROL_FACTS_NEIGHS;
+	control_look(c, 0, 100 * NS_PER_MS);
+}
+
 void control_facts_heard(struct control *c, unsigned int ifindex, const struct addr *source)
 {
 	for (size_t i = 0; i < c->n_heard; i++) {
@@ -251,13 +258,11 @@ void control_facts_heard(struct control *c, unsigned int ifindex, const struct a
 		c->heard = calloc(CONTROL_HEARD_MAX, sizeof(*c->heard));
 	if (!c->heard)
 		return; /* its next advert tells again */
-	c->heard[c->heard_idx] = (struct plan_heard){.ifindex = ifindex, .addr = *source};
+	c->heard[c->heard_idx] = (struct plan_host){.ifindex = ifindex, .addr = *source};
 	c->heard_idx = (c->heard_idx + 1) % CONTROL_HEARD_MAX;
 	if (c->n_heard < CONTROL_HEARD_MAX)
 		c->n_heard++;
-	(void)rtnl_neigh_probe(c->rtnl, ifindex, source, NULL);
-	c->facts_dirty |= CONTROL_FACTS_NEIGHS;
-	control_look(c, 0, 100 * NS_PER_MS);
+	control_facts_ask(c, ifindex, source);
 }
 
 void control_facts_get(const struct control *c, struct plan_facts *ret)

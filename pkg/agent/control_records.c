@@ -61,9 +61,7 @@ static void on_peer(struct control *c, struct control_vip *v, const struct elect
 	control_facts_heard(c, pv->ifindex, &rec->source);
 	/* an IPv6 router shows its link-local address: ask the segment whose it is before judging */
 	if (addr_is_link_local(&rec->source) && !control_mac_of(c, &rec->source)) {
-		(void)rtnl_neigh_probe(c->rtnl, pv->ifindex, &rec->source, NULL);
-		c->facts_dirty |= CONTROL_FACTS_NEIGHS;
-		control_look(c, 0, 100 * NS_PER_MS);
+		control_facts_ask(c, pv->ifindex, &rec->source);
 		return;
 	}
 	control_stranger(c, v, &rec->source, "adverts", now_ns);

@@ -179,22 +179,20 @@ static bool has_peer(const struct election_conf *conf, const struct addr *a)
 	return false;
 }
 
-static bool is_noted(const struct control_vip *v, const struct addr *a)
+static const struct control_former *find_former(const struct control_vip *v, const struct addr *a)
 {
 	for (size_t i = 0; i < v->n_former; i++) {
 		if (addr_eq(&v->former[i].address, a))
-			return true;
+			return &v->former[i];
 	}
-	return false;
+	return NULL;
 }
 
 bool control_is_former(const struct control_vip *v, const struct addr *address, uint64_t now_ns)
 {
-	for (size_t i = 0; i < v->n_former; i++) {
-		if (addr_eq(&v->former[i].address, address))
-			return now_ns < v->former[i].until_ns;
-	}
-	return false;
+	const struct control_former *f = find_former(v, address);
+
+	return f && now_ns < f->until_ns;
 }
 
 /* The peers that were in the last configuration and are not in this one. */
@@ -203,7 +201,7 @@ static int note_former(struct control_vip *v, const struct election_conf *conf, 
 	for (size_t i = 0; v->sent && i < v->sent->n_peers; i++) {
 		const struct addr *a = &v->sent->peers[i];
 
-		if (v->n_former == CONTROL_FORMER_MAX || has_peer(conf, a) || is_noted(v, a))
+		if (v->n_former == CONTROL_FORMER_MAX || has_peer(conf, a) || find_former(v, a))
 			continue;
 		if (!v->former)
 			v->former = calloc(CONTROL_FORMER_MAX, sizeof(*v->former));

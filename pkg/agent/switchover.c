@@ -47,7 +47,6 @@ static struct sw_vip *find(struct switchover *s, uint32_t id)
 static struct sw_vip *insert(struct switchover *s, uint32_t id)
 {
 	size_t i = place_of(s, id);
-
 	struct sw_vip *vips = array_room(s->vips, &s->cap, s->n_vips + 1, sizeof(*vips));
 
 	if (!vips)

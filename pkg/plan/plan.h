@@ -44,8 +44,7 @@ struct plan_neigh {
 	struct mac mac;
 };
 
-/* Who sends adverts that are accepted here: a fellow director, whatever its Node object tells of its addresses. */
-struct plan_heard {
+struct plan_host { /* on the segment of an interface */
 	unsigned int ifindex;
 	struct addr addr;
 };
@@ -56,7 +55,8 @@ struct plan_facts {
 	size_t n_links;
 	const struct plan_neigh *neighs; /* resolved entries only */
 	size_t n_neighs;
-	const struct plan_heard *heard;
+	/* who sends adverts that are accepted here: fellow directors, whatever their Node objects tell */
+	const struct plan_host *heard;
 	size_t n_heard;
 	unsigned int default_ifindex4, default_ifindex6; /* of the default routes; 0: none */
 	bool has_ipvs;

@@ -114,14 +114,9 @@ static int add_of_address(struct plan_builder *b, enum plan_set set, const struc
 
 /* ---- peers ---- */
 
-struct host { /* a fellow node on the segment of an interface */
-	unsigned int ifindex;
-	struct addr addr;
-};
-
 static int cmp_host(const void *pa, const void *pb)
 {
-	const struct host *a = pa, *b = pb;
+	const struct plan_host *a = pa, *b = pb;
 
 	if (a->ifindex != b->ifindex)
 		return a->ifindex < b->ifindex ? -1 : 1;
@@ -129,12 +124,12 @@ static int cmp_host(const void *pa, const void *pb)
 }
 
 /* Where the fellow nodes are: members, nodes that only serve, and who else sends adverts. */
-static size_t list_hosts(const struct plan *p, const struct plan_facts *f, struct host *ret)
+static size_t list_hosts(const struct plan *p, const struct plan_facts *f, struct plan_host *ret)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < f->n_heard; i++)
-		ret[n++] = (struct host){f->heard[i].ifindex, f->heard[i].addr};
+		ret[n++] = f->heard[i];
 	for (size_t i = 0; i < p->n_vips; i++) {
 		const struct plan_vip *pv = &p->vips[i];
 
@@ -142,11 +137,11 @@ static size_t list_hosts(const struct plan *p, const struct plan_facts *f, struc
 			continue;
 		for (size_t j = 0; j < pv->n_members; j++) {
 			if (!pv->members[j].self && addr_is_set(&pv->members[j].address))
-				ret[n++] = (struct host){pv->ifindex, pv->members[j].address};
+				ret[n++] = (struct plan_host){pv->ifindex, pv->members[j].address};
 		}
 		for (size_t j = 0; j < pv->n_servers; j++) {
 			if (!pv->servers[j].self && pv->servers[j].node_name[0] != '\0')
-				ret[n++] = (struct host){pv->ifindex, pv->servers[j].address};
+				ret[n++] = (struct plan_host){pv->ifindex, pv->servers[j].address};
 		}
 	}
 	return n;
@@ -164,7 +159,7 @@ static bool is_own_mac(const struct plan_facts *f, const struct mac *m)
 static int add_peers(struct plan_builder *b)
 {
 	const struct plan *p = b->plan;
-	AUTO(free_p) struct host *hosts = NULL;
+	AUTO(free_p) struct plan_host *hosts = NULL;
 	size_t n = b->facts->n_heard;
 	int r = 0;
 
@@ -177,7 +172,7 @@ static int add_peers(struct plan_builder *b)
 	qsort(hosts, n, sizeof(*hosts), cmp_host);
 	for (size_t i = 0; r == 0 && i < b->facts->n_neighs; i++) {
 		const struct plan_neigh *ne = &b->facts->neighs[i];
-		struct host key = {ne->ifindex, ne->addr};
+		struct plan_host key = {ne->ifindex, ne->addr};
 		struct plan_elem e = {.set = PLAN_SET_PEERS, .mac = ne->mac};
 
 		if (mac_is_zero(&ne->mac) || !bsearch(&key, hosts, n, sizeof(key), cmp_host) ||

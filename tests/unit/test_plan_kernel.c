@@ -589,8 +589,8 @@ static void test_peers(void **state)
 	make(&s);
 	assert_int_equal(count(&s, PLAN_SET_PEERS, AF_INET), 3);
 	/* who sends adverts is one, on the interface that they come from */
-	struct plan_heard heard[] = {{IFINDEX_ETH0, ip("192.168.44.1")},
-				     {IFINDEX_ETH1, ip("192.168.44.1")}};
+	struct plan_host heard[] = {{IFINDEX_ETH0, ip("192.168.44.1")},
+				    {IFINDEX_ETH1, ip("192.168.44.1")}};
 
 	w->facts.heard = &heard[1];
 	w->facts.n_heard = 1;
