@@ -20,11 +20,7 @@ struct cleanup {
 
 static bool owns(const struct cleanup *k, const struct addr *a)
 {
-	for (size_t i = 0; i < k->n_owned; i++) {
-		if (addr_eq(&k->owned[i], a))
-			return true;
-	}
-	return false;
+	return addr_is_among(a, k->owned, k->n_owned);
 }
 
 static void removed(struct cleanup *k, const char *what, const char *name)

@@ -34,12 +34,9 @@ static const struct plan_vip *vip_at(const struct control *c, unsigned int ifind
 	for (size_t i = 0; c->plan && i < c->plan->n_vips; i++) {
 		const struct plan_vip *pv = &c->plan->vips[i];
 
-		if (!pv->routes || pv->ifindex != ifindex)
-			continue;
-		for (size_t k = 0; k < pv->vip->n_addresses; k++) {
-			if (addr_eq(&pv->vip->addresses[k], a))
-				return pv;
-		}
+		if (pv->routes && pv->ifindex == ifindex &&
+		    addr_is_among(a, pv->vip->addresses, pv->vip->n_addresses))
+			return pv;
 	}
 	return NULL;
 }

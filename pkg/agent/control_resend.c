@@ -60,11 +60,8 @@ static int places_update(struct control *c)
 
 static void add_own(struct resend_conf *conf, const struct addr *a)
 {
-	for (size_t i = 0; i < conf->n_own; i++) {
-		if (addr_eq(&conf->own[i], a))
-			return;
-	}
-	if (addr_is_set(a) && conf->n_own < RESEND_OWN_MAX)
+	if (addr_is_set(a) && conf->n_own < RESEND_OWN_MAX &&
+	    !addr_is_among(a, conf->own, conf->n_own))
 		conf->own[conf->n_own++] = *a;
 }
 

@@ -172,11 +172,7 @@ static void conf_fill(struct control *c, struct control_vip *v, const struct pla
 
 static bool has_peer(const struct election_conf *conf, const struct addr *a)
 {
-	for (size_t i = 0; i < conf->n_peers; i++) {
-		if (addr_eq(&conf->peers[i], a))
-			return true;
-	}
-	return false;
+	return addr_is_among(a, conf->peers, conf->n_peers);
 }
 
 static const struct control_former *find_former(const struct control_vip *v, const struct addr *a)

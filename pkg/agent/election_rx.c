@@ -24,11 +24,7 @@ static bool is_peer(const struct election_conf *conf, const struct l2_vrrp_packe
 {
 	if (p->src.family == AF_INET6 && addr_is_link_local(&p->src) && p->ttl == VRRP_TTL)
 		return true;
-	for (size_t k = 0; k < conf->n_peers; k++) {
-		if (addr_eq(&conf->peers[k], &p->src))
-			return true;
-	}
-	return false;
+	return addr_is_among(&p->src, conf->peers, conf->n_peers);
 }
 
 /* RFC 9568 s. 7.1: from the link. Unicast may come from further away. */
@@ -77,15 +73,6 @@ static enum vrrp_rx check(const struct inst *i, const struct l2_vrrp_packet *p, 
 	return VRRP_RX_OK;
 }
 
-static bool has_addr(const struct addr *list, size_t n, const struct addr *a)
-{
-	for (size_t k = 0; k < n; k++) {
-		if (addr_eq(&list[k], a))
-			return true;
-	}
-	return false;
-}
-
 /* The same addresses in any order. Link-local ones of IPv6 are the routers' own. */
 static bool same_addrs(const struct inst *i, const struct vrrp_advert *a)
 {
@@ -94,12 +81,12 @@ static bool same_addrs(const struct inst *i, const struct vrrp_advert *a)
 	if (a->n_addrs > VRRP_ADDRS_MAX)
 		return false;
 	for (size_t k = 0; k < a->n_addrs; k++) {
-		if (!has_addr(conf->addrs, conf->n_addrs, &a->addrs[k]) &&
+		if (!addr_is_among(&a->addrs[k], conf->addrs, conf->n_addrs) &&
 		    !(a->addrs[k].family == AF_INET6 && addr_is_link_local(&a->addrs[k])))
 			return false;
 	}
 	for (size_t k = 0; k < conf->n_vips; k++) {
-		if (!has_addr(a->addrs, a->n_addrs, &conf->vips[k]))
+		if (!addr_is_among(&conf->vips[k], a->addrs, a->n_addrs))
 			return false;
 	}
 	return true;

@@ -29,10 +29,8 @@ bool resend_wants(const struct ipvs_conn *c, enum resend_role role, const struct
 		  size_t n_own, uint32_t *ret_flags)
 {
 	bool is_template = c->client_port == 0;
-	bool is_served_here = false;
+	bool is_served_here = addr_is_among(&c->dest, own, n_own);
 
-	for (size_t i = 0; i < n_own && !is_served_here; i++)
-		is_served_here = addr_eq(&c->dest, &own[i]);
 	if (role == RESEND_FOREIGN || (role == RESEND_STANDBY && !is_served_here))
 		return false;
 	if (c->dest.family != c->family || c->expires_s < LEAST_S)

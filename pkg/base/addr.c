@@ -129,6 +129,15 @@ static uint64_t half(const struct addr *a, size_t at)
 }
 
 /* As memcmp does it, which is a call: what sorts thousands of elements by address does little else. */
+bool addr_is_among(const struct addr *a, const struct addr *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (addr_eq(a, &list[i]))
+			return true;
+	}
+	return false;
+}
+
 int addr_cmp(const struct addr *a, const struct addr *b)
 {
 	int rank = family_rank(a) - family_rank(b);

@@ -39,6 +39,8 @@ socklen_t addr_to_sockaddr(const struct addr *a, uint16_t port, unsigned int sco
 size_t addr_len(const struct addr *a);
 bool addr_is_set(const struct addr *a);
 bool addr_eq(const struct addr *a, const struct addr *b);
+/* One of a list in any order. */
+bool addr_is_among(const struct addr *a, const struct addr *list, size_t n);
 /* Family first (IPv4 before IPv6), then unsigned network order, as RFC 9568 s. 6.4.3 compares. */
 int addr_cmp(const struct addr *a, const struct addr *b);
 /* The same for qsort and bsearch. */

@@ -218,6 +218,9 @@ static void test_bisection(void **state)
 		    addr_behind(records, n, size, &a) != rows[i].behind)
 			fail_msg("%s", rows[i].text);
 	}
+	assert_true(addr_is_among(&records[1].addr, &records[1].addr, 1));
+	assert_false(addr_is_among(&records[1].addr, &records[0].addr, 1));
+	assert_false(addr_is_among(&a, NULL, 0));
 	assert_int_equal(addr_first(NULL, 0, sizeof(records[0]), &a), 0);
 	assert_int_equal(addr_behind(NULL, 0, sizeof(records[0]), &a), 0);
 }
