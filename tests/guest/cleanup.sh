@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # A restart adopts what is there without touching it; `vipd cleanup` takes everything away, and only ours.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"

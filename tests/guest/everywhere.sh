@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # timeout: 600
 # From everywhere: outside, every node, pods behind a bridge and behind an unnumbered veth, a host that a node
 # routes for; in every role, during moves, and when the local service is down. Both families; the daemons are

@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # The three examples on two nodes: balanced 50/50 from outside, served to nodes and pods, answers come straight
 # from the real servers, one node answers for the addresses.
 . "$(dirname "$0")/../lib/lab.sh"

@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # What others change behind vipd's back is put back, and counted; what is not vipd's is left alone.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"

@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # The guest's kernel has what vipd stands on; what is missing here would make the other tests skip.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"

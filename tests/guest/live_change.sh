@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # A VIP is added, changed and removed in the directory of running agents; the others' connections never notice.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"

@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # The whole example under AddressSanitizer, LeakSanitizer and UBSan: no finding, no leak. Valgrind and a thousand
 # role changes are in tests/netns/memory.sh: too much for an emulated processor.
 # timeout: 600

@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # What a port can say: UDP, weights, persistence, schedulers, PreferSameNode, HTTP checks; several addresses and
 # ports in one object.
 . "$(dirname "$0")/../lib/lab.sh"

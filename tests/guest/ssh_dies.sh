@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # sshd on node02 dies: node02 leaves the ssh VIP, and only that one, and is back when sshd is.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"

@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # Whoever starts first is active; the higher priority takes over when it comes, after it has listened.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"

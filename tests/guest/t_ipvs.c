@@ -2,6 +2,7 @@
  * The IPVS room against a real kernel: what is applied is what is dumped, twice is as good as once, others'
  * services stay, and a thousand services are quick. In a network namespace of its own; needs root and a
  * kernel with IPVS (tests/guest/boot), else it is skipped (77).
+ * lane: beside
  */
 #include <errno.h>
 #include <netinet/in.h>

@@ -9,6 +9,7 @@
  *							resends for so long, or until it has walked through the table so
  *							often, with one part in SHARE of a core; then prints its counters
  *	t_resend tell IFNAME SYNC_ID VIP DEST N		tells N connections to port 80 that do not exist
+ * lane: beside
  */
 #include <arpa/inet.h>
 #include <errno.h>

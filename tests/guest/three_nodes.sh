@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # The examples on three nodes, of which one has no listed priority: even thirds, in every role.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"

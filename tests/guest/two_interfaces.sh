@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # timeout: 300
 # Nodes with two interfaces. Both on one segment: only the active node's own interface of the VIP answers ARP and
 # neighbour solicitations. The nodes' network and the VIP's network apart: the VIP's is the one that serves.

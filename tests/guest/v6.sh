@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # The IPv6 example, two addresses in one instance: from outside, from the nodes, from pods, in both roles.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"
