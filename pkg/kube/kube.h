@@ -163,7 +163,8 @@ struct kube_call; /* freed by itself once it is done */
 
 /*
  * Sends one request, once: only when no connection could be made is the next server tried, and only when
- * a connection kept from before turns out to be closed is it sent again on another.
+ * a connection kept from before turns out to be closed is it sent again on another. After a 401 it is sent once more, at
+ * once, if the token or certificate has been replaced in the meantime.
  * The body is written out before this returns. ret may be NULL when nobody will cancel.
  * -ENOMEM; everything else comes by done.
  */

@@ -80,6 +80,20 @@ static bool blobs_are_equal(const struct kube_blob *a, const struct kube_blob *b
 	return a->len == b->len && a->bytes && b->bytes && memcmp(a->bytes, b->bytes, a->len) == 0;
 }
 
+static int load_token(struct kube_auth *a, struct verr *reterr)
+{
+	AUTO(kube_blob_done) struct kube_blob token = {0};
+	int r = load(&a->config->token, true, &token, reterr);
+
+	if (r < 0 || !token.bytes || blobs_are_equal(&token, &a->token))
+		return r;
+	kube_blob_done(&a->token);
+	a->token = token;
+	a->n_replaced++;
+	token = (struct kube_blob){0};
+	return 0;
+}
+
 /* A certificate goes with its key: both are taken, or none. */
 static int load_pair(struct kube_auth *a, struct verr *reterr)
 {
@@ -89,12 +103,14 @@ static int load_pair(struct kube_auth *a, struct verr *reterr)
 
 	if (r == 0)
 		r = load(&a->config->key, false, &key, reterr);
-	if (r < 0 || (blobs_are_equal(&cert, &a->cert) && blobs_are_equal(&key, &a->key)))
+	if (r < 0 || !cert.bytes ||
+	    (blobs_are_equal(&cert, &a->cert) && blobs_are_equal(&key, &a->key)))
 		return r;
 	kube_blob_done(&a->cert);
 	kube_blob_done(&a->key);
 	a->cert = cert;
 	a->key = key;
+	a->n_replaced++;
 	cert = key = (struct kube_blob){0};
 	return 0;
 }
@@ -104,7 +120,7 @@ int kube_auth_init(struct kube_auth *a, const struct kube_config *config, uint64
 {
 	*a = (struct kube_auth){.config = config, .token_ns = now_ns, .files_ns = now_ns};
 
-	int r = load(&config->token, true, &a->token, reterr);
+	int r = load_token(a, reterr);
 
 	if (r == 0)
 		r = load(&config->ca, false, &a->ca, reterr);
@@ -126,7 +142,7 @@ void kube_auth_done(struct kube_auth *a)
 void kube_auth_refresh(struct kube_auth *a, uint64_t now_ns)
 {
 	if (a->token_ns == 0 || now_ns >= a->token_ns + TOKEN_AGE_NS) {
-		(void)load(&a->config->token, true, &a->token, NULL);
+		(void)load_token(a, NULL);
 		a->token_ns = now_ns;
 	}
 	if (a->files_ns == 0 || now_ns >= a->files_ns + FILES_AGE_NS) {
@@ -146,6 +162,17 @@ void kube_auth_distrusted(struct kube_auth *a, uint64_t start_ns)
 {
 	if (a->files_ns <= start_ns)
 		a->files_ns = 0;
+}
+
+bool kube_auth_renew(struct kube_auth *a, uint64_t n_replaced, uint64_t now_ns)
+{
+	/* else another request has brought it already */
+	if (a->n_replaced == n_replaced)
+		kube_auth_refresh(a, now_ns);
+	if (a->n_replaced != n_replaced)
+		return true;
+	a->token_ns = a->files_ns = 0;
+	return false;
 }
 
 /* ---- which cluster it is ---- */

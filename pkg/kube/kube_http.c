@@ -131,6 +131,18 @@ static void tell_ready(struct kube_http *h, uint64_t now_ns)
 	}
 }
 
+/* Not let in is not done: what was shown may have been replaced in the meantime. Once, or a server that lets nobody in is
+ * asked without end. */
+static bool send_renewed(struct kube_http *h, struct kube_transfer *t, uint64_t now_ns)
+{
+	if (t->status != 401 || t->is_renewed ||
+	    !kube_auth_renew(&h->k->auth, t->n_replaced, now_ns))
+		return false;
+	t->is_renewed = true;
+	note_answer(h, t, now_ns);
+	return kube_transfer_send(t) == 0;
+}
+
 static void finish(struct kube_http *h, struct kube_transfer *t, CURLcode code, uint64_t now_ns)
 {
 	struct kube_result r;
@@ -142,6 +154,8 @@ static void finish(struct kube_http *h, struct kube_transfer *t, CURLcode code, 
 	/* Not sent is not done: the next server may be there. */
 	if (kube_transfer_is_unsent(t, code) && t->n_tried < h->k->config->n_servers &&
 	    kube_transfer_send(t) == 0)
+		return;
+	if (send_renewed(h, t, now_ns))
 		return;
 	if (r.status == 0)
 		note_away(h, t, &r);

@@ -30,6 +30,8 @@ struct kube_transfer {
 	size_t max_body;
 	bool is_stream;
 	size_t server_idx, n_tried;
+	uint64_t n_replaced; /* of the credentials that it shows */
+	bool is_renewed; /* it was refused, and sent again with others */
 	int status; /* of the last header; 0: none yet */
 	bool is_open, is_open_told, is_too_big, is_ready, is_in_multi;
 	char *buf; /* what has come and has not been told */

@@ -253,6 +253,7 @@ struct kube_auth {
 	const struct kube_config *config;
 	struct kube_blob token, ca, cert, key; /* bytes NULL: none */
 	uint64_t token_ns, files_ns; /* when they were read; 0: to be read */
+	uint64_t n_replaced; /* how often what a request shows has become another */
 };
 /* Reads everything for the first time; what is configured must be there. */
 int kube_auth_init(struct kube_auth *a, const struct kube_config *config, uint64_t now_ns,
@@ -264,6 +265,11 @@ void kube_auth_refresh(struct kube_auth *a, uint64_t now_ns);
 void kube_auth_refused(struct kube_auth *a, uint64_t start_ns);
 /* One that began then found a server that it does not trust, or that does not trust it. */
 void kube_auth_distrusted(struct kube_auth *a, uint64_t start_ns);
+/*
+ * After kube_auth_refused: true if there is by now something else to show than when n_replaced was as given. If there is
+ * not, the next request looks again.
+ */
+bool kube_auth_renew(struct kube_auth *a, uint64_t n_replaced, uint64_t now_ns);
 
 /* ---- HTTP: transfers on the loop ---- */
 

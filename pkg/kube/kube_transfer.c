@@ -307,6 +307,7 @@ int kube_transfer_send(struct kube_transfer *t)
 	t->retry_after_ns = 0;
 	t->error[0] = '\0';
 	kube_auth_refresh(&k->auth, t->start_ns);
+	t->n_replaced = k->auth.n_replaced;
 	if (!set_options(t) ||
 	    curl_multi_add_handle(multi_handle(t->http->multi), t->easy) != CURLM_OK)
 		return -ENOMEM;

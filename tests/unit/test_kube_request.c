@@ -302,10 +302,27 @@ static void token_is_read_again_after_401(void **state)
 {
 	static const struct server_step steps[] = {
 		{.want = "GET /a ", .want_too = "\r\nAuthorization: Bearer one\r\n", .body = "{}"},
-		{.want = "GET /b ", .want_too = "\r\nAuthorization: Bearer one\r\n", .status = 401},
+		/* with the new one at once, and whole */
+		{.want = "PATCH /b ",
+		 .want_too = "\r\nAuthorization: Bearer one\r\n",
+		 .status = 401},
+		{.want = "\r\n\r\n{\"a\":1}",
+		 .want_too = "\r\nAuthorization: Bearer two\r\n",
+		 .body = "{}"},
+		/* there is no other: what was refused is refused */
 		{.want = "GET /c ", .want_too = "\r\nAuthorization: Bearer two\r\n", .status = 401},
 		{.want = "GET /d ", .want_too = "\r\nAuthorization: Bearer two\r\n", .body = "{}"},
+		/* that one is no better */
+		{.want = "POST /e ",
+		 .want_too = "\r\nAuthorization: Bearer two\r\n",
+		 .status = 401},
+		{.want = "POST /e ",
+		 .want_too = "\r\nAuthorization: Bearer three\r\n",
+		 .status = 401},
+		/* the next request looks again */
+		{.want = "GET /f ", .want_too = "\r\nAuthorization: Bearer four\r\n", .body = "{}"},
 	};
+	static const char body[] = "{\"a\":1}";
 	char dir[] = "/tmp/kube-token-XXXXXX", path[64], url[64];
 	struct server s;
 	struct client c;
@@ -321,14 +338,24 @@ static void token_is_read_again_after_401(void **state)
 	/* Not yet a minute old. */
 	(void)ask(&c, KUBE_GET, "/a", NULL);
 	client_run(&c, "200 ");
-	(void)ask(&c, KUBE_GET, "/b", NULL);
-	client_run(&c, "401 ");
+	c.log[0] = '\0';
+	(void)ask(&c, KUBE_MERGE_PATCH, "/b", body);
+	client_run(&c, "200 ");
 	c.log[0] = '\0';
 	(void)ask(&c, KUBE_GET, "/c", NULL);
 	client_run(&c, "401 ");
+	c.log[0] = '\0';
 	/* One that cannot be read, or is empty, changes nothing. */
 	write_file(path, "\n");
 	(void)ask(&c, KUBE_GET, "/d", NULL);
+	client_run(&c, "200 ");
+	c.log[0] = '\0';
+	write_file(path, "three\n");
+	(void)ask(&c, KUBE_POST, "/e", body);
+	client_run(&c, "401 ");
+	c.log[0] = '\0';
+	write_file(path, "four\n");
+	(void)ask(&c, KUBE_GET, "/f", NULL);
 	client_run(&c, "200 ");
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rmdir(dir), 0);
