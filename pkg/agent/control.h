@@ -72,7 +72,7 @@ struct control_object {
 
 /* Something that the source or a decoder could not take; shown until it is mended. */
 struct control_problem {
-	char *key; /* object key or origin */
+	char *key; /* object key, origin, or both: "VirtualIP/ssh at dir/b.yaml:7" */
 	char *text;
 	UT_hash_handle hh;
 };

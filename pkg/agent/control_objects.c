@@ -405,10 +405,27 @@ static bool is_whole_source(const struct control *c, const struct object_event *
 	       strcmp(ev->origin, c->conf->manifests_dir) == 0;
 }
 
+/* What the source says of a place there, of whatever object: that object may be good, from elsewhere, or bad itself. */
+static void source_problem(struct control *c, const struct object_event *ev)
+{
+	const char *origin = ev->origin ? ev->origin : "";
+	char object[3 * API_NAME_MAX], key[512 + sizeof(object)];
+
+	if (ev->kind && ev->name) {
+		object_key(ev, object, sizeof(object));
+		snprintf(key, sizeof(key), "%s at %s", object, origin);
+	} else {
+		snprintf(key, sizeof(key), "%s", origin);
+	}
+	if (ev->type == OBJECT_BAD)
+		problem_set(c, key, ev->problem ? ev->problem : "");
+	else
+		problem_clear(c, key);
+}
+
 void control_sink(void *user, const struct object_event *ev)
 {
 	struct control *c = user;
-	char key[3 * API_NAME_MAX];
 
 	switch (ev->type) {
 	case OBJECT_SET:
@@ -425,14 +442,7 @@ void control_sink(void *user, const struct object_event *ev)
 	case OBJECT_GOOD:
 		if (is_whole_source(c, ev))
 			c->source_bad = ev->type == OBJECT_BAD;
-		if (ev->kind && ev->name)
-			object_key(ev, key, sizeof(key));
-		else
-			snprintf(key, sizeof(key), "%s", ev->origin ? ev->origin : "");
-		if (ev->type == OBJECT_BAD)
-			problem_set(c, key, ev->problem ? ev->problem : "");
-		else
-			problem_clear(c, key);
+		source_problem(c, ev);
 		break;
 	}
 	drop_stale(c);

@@ -332,6 +332,9 @@ static void test_duplicates(void **state)
 	    "kind: K\nmetadata: {name: x, namespace: n}\n---\n"
 	    "kind: L\nmetadata: {name: x}\n");
 	assert_soon_told(f, "set K/n/x=0 set L/x=0 ");
+	/* What is said of the second one holds whatever becomes of the first one. */
+	put_one(f, "d/b.yaml", "x", 4);
+	assert_soon_told(f, "set K/x=4 ");
 	/* The first one goes: the second one is it now. */
 	drop(f, "d/b.yaml");
 	assert_soon_told(f, "set K/x=2 good c.yaml:7 ");

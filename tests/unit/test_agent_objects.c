@@ -1,0 +1,140 @@
+/* What is wrong with objects, as the agent keeps it: of each object and of each place of the source. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "agent/control.h"
+
+static const struct agent_conf conf = {.manifests_dir = "d", .node_name = "node01"};
+
+struct fixture {
+	struct control c;
+};
+
+static int on_turn(void *user, uint64_t now_ns)
+{
+	(void)user;
+	(void)now_ns;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	f->c.conf = &conf;
+	assert_int_equal(loop_new(&f->c.loop, NULL), 0);
+	assert_int_equal(loop_add_timer(f->c.loop, LOOP_PRIO_NORMAL, on_turn, NULL, &f->c.turn), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	control_objects_done(&f->c);
+	loop_source_free(f->c.turn);
+	loop_free(f->c.loop);
+	free(f);
+	return 0;
+}
+
+static void set(struct fixture *f, const char *origin, int vrid)
+{
+	json_auto_t *object =
+		json_pack("{s:s, s:s, s:{s:s}, s:{s:[s], s:{s:i}, s:[{s:s, s:i}]}}", "apiVersion",
+			  API_GROUP_VERSION, "kind", "VirtualIP", "metadata", "name", "ssh", "spec",
+			  "addresses", "192.0.2.1", "vrrp", "virtualRouterID", vrid, "ports",
+			  "name", "ssh", "port", 22);
+
+	assert_non_null(object);
+	control_sink(&f->c, &(struct object_event){
+				    .type = OBJECT_SET,
+				    .kind = "VirtualIP",
+				    .namespace_ = "",
+				    .name = "ssh",
+				    .object = object,
+				    .origin = origin,
+			    });
+}
+
+static void second(struct fixture *f, enum object_event_type type, const char *origin)
+{
+	control_sink(&f->c, &(struct object_event){
+				    .type = type,
+				    .kind = "VirtualIP",
+				    .namespace_ = "",
+				    .name = "ssh",
+				    .origin = origin,
+				    .problem = type == OBJECT_BAD ? "is there twice" : NULL,
+			    });
+}
+
+static void assert_problems(const struct fixture *f, const char *a, const char *b)
+{
+	const struct control_problem *p = NULL;
+
+	assert_int_equal(HASH_COUNT(f->c.problems), (a != NULL) + (b != NULL));
+	if (a)
+		HASH_FIND_STR(f->c.problems, a, p);
+	assert_true(!a || p);
+	if (b)
+		HASH_FIND_STR(f->c.problems, b, p);
+	assert_true(!b || p);
+}
+
+static void a_second_object_is_told_of_until_it_is_gone(void **state)
+{
+	struct fixture *f = *state;
+	const char *at_b = "VirtualIP/ssh at d/b.yaml:7", *at_c = "VirtualIP/ssh at d/c.yaml:1";
+
+	set(f, "d/a.yaml:1", 1);
+	second(f, OBJECT_BAD, "d/b.yaml:7");
+	assert_problems(f, at_b, NULL);
+	/* The first one is edited, */
+	set(f, "d/a.yaml:1", 2);
+	assert_problems(f, at_b, NULL);
+	/* is bad, */
+	set(f, "d/a.yaml:1", 999);
+	assert_problems(f, at_b, "VirtualIP/ssh");
+	/* and good again. */
+	set(f, "d/a.yaml:1", 3);
+	assert_problems(f, at_b, NULL);
+	/* A third one is another matter; so is the second one on another line. */
+	second(f, OBJECT_BAD, "d/c.yaml:1");
+	assert_problems(f, at_b, at_c);
+	second(f, OBJECT_BAD, "d/b.yaml:5");
+	second(f, OBJECT_GOOD, "d/b.yaml:7");
+	assert_problems(f, "VirtualIP/ssh at d/b.yaml:5", at_c);
+	second(f, OBJECT_GOOD, "d/b.yaml:5");
+	second(f, OBJECT_GOOD, "d/c.yaml:1");
+	assert_problems(f, NULL, NULL);
+}
+
+static void what_is_wrong_with_the_first_one_stays_without_the_second(void **state)
+{
+	struct fixture *f = *state;
+
+	set(f, "d/a.yaml:1", 1);
+	set(f, "d/a.yaml:1", 999);
+	second(f, OBJECT_BAD, "d/b.yaml:7");
+	second(f, OBJECT_GOOD, "d/b.yaml:7");
+	assert_problems(f, "VirtualIP/ssh", NULL);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_second_object_is_told_of_until_it_is_gone),
+		TEST(what_is_wrong_with_the_first_one_stays_without_the_second),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
