@@ -278,6 +278,7 @@ struct control {
 	/* when to do what */
 	struct loop_source *turn; /* timer: plan (dirty) and reconcile */
 	bool dirty; /* objects, facts or verdicts changed: plan anew */
+	uint64_t planned_ns; /* the last plan was made, and applied, by then */
 	uint64_t replan_ns; /* plan anew then, whatever has changed; 0: not */
 	unsigned int facts_dirty; /* CONTROL_FACTS_* to be read again */
 	unsigned int look; /* CONTROL_LOOK_* at the next turn */
@@ -368,7 +369,9 @@ const char *control_node_of(const struct control *c, const struct plan_vip *v,
 #define CONTROL_LOOK_ROUTES 16u
 #define CONTROL_LOOK_RTNL (CONTROL_LOOK_LINKS | CONTROL_LOOK_ROUTES)
 #define CONTROL_LOOK_ALL 31u
-void control_changed(struct control *c); /* plan anew soon */
+void control_changed(struct control *c); /* plan anew soon: more of it is on its way */
+/* Plan anew now, or soon if that has just been done: somebody waits for one edit, and of many the later ones wait. */
+void control_edited(struct control *c);
 void control_rest(struct control *c); /* gives back, soon, the memory that only a beginning needs */
 /* Look at these parts of the kernel's state, at the latest in_ns from now. */
 void control_look(struct control *c, unsigned int what, uint64_t in_ns);

@@ -16,6 +16,14 @@ void control_changed(struct control *c)
 	control_look(c, 0, MERGE_NS);
 }
 
+void control_edited(struct control *c)
+{
+	uint64_t now_ns = mono_now_ns(), at_ns = c->planned_ns + MERGE_NS;
+
+	c->dirty = true;
+	control_look(c, 0, at_ns > now_ns ? at_ns - now_ns : 0);
+}
+
 void control_look(struct control *c, unsigned int what, uint64_t in_ns)
 {
 	uint64_t at_ns = mono_now_ns() + in_ns;
@@ -579,6 +587,8 @@ int control_turn(void *user, uint64_t now_ns)
 	c->ready = c->has_want && !c->kernel_refuses && c->synced;
 	if (c->objects_changed)
 		(void)loop_timer_set(c->saver, now_ns + 200 * NS_PER_MS);
+	if (dirty)
+		c->planned_ns = mono_now_ns();
 	look_again(c);
 	return 0;
 }

@@ -446,7 +446,7 @@ void control_sink(void *user, const struct object_event *ev)
 		break;
 	}
 	drop_stale(c);
-	control_changed(c);
+	control_edited(c);
 }
 
 int control_objects_save(struct control *c)

@@ -1,4 +1,4 @@
-/* What is wrong with objects, as the agent keeps it: of each object and of each place of the source. */
+/* Objects as the agent keeps them: when it plans anew, and what is wrong with each and with each place of the source. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -127,11 +127,30 @@ static void what_is_wrong_with_the_first_one_stays_without_the_second(void **sta
 	assert_problems(f, "VirtualIP/ssh", NULL);
 }
 
+static void the_first_edit_is_planned_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	set(f, "d/a.yaml:1", 1);
+	assert_true(f->c.dirty);
+	assert_true(f->c.turn_ns <= mono_now_ns());
+	/* That has been done: what follows is waited for, */
+	f->c.turn_ns = 0;
+	f->c.planned_ns = mono_now_ns();
+	set(f, "d/a.yaml:1", 2);
+	assert_true(f->c.turn_ns >= f->c.planned_ns + 2 * NS_PER_MS);
+	/* but not for long. */
+	f->c.planned_ns -= NS_PER_S;
+	set(f, "d/a.yaml:1", 3);
+	assert_true(f->c.turn_ns <= mono_now_ns());
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(the_first_edit_is_planned_at_once),
 		TEST(a_second_object_is_told_of_until_it_is_gone),
 		TEST(what_is_wrong_with_the_first_one_stays_without_the_second),
 	};
