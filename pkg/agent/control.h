@@ -493,6 +493,10 @@ void control_report_changed(struct control *c); /* there may be something to tel
 void control_report_at(struct control *c, uint64_t when_ns);
 /* After an answer with this HTTP status (0: none): when the next write may be, which it returns. */
 uint64_t control_pace_result(struct control_pace *pace, int status, uint64_t now_ns);
+/* The same of the status of a VIP, where the watch may have to show first what the next write is to be based on. */
+uint64_t control_told_result(struct control_told *t, int status, uint64_t now_ns);
+/* When the next write may be, to an object of that resourceVersion. */
+uint64_t control_told_due_ns(const struct control_told *t, const char *version);
 /*
  * Of an agent that ends: its name goes where nobody is left to write another one. To be called again until it
  * returns true: everything is told.

@@ -58,10 +58,25 @@ uint64_t control_pace_result(struct control_pace *pace, int status, uint64_t now
 	return pace->next_ns;
 }
 
-/* The watch has shown something newer than what the last write was based on. */
-static bool caught_up(const struct control_told *t, const char *version, uint64_t now_ns)
+uint64_t control_told_result(struct control_told *t, int status, uint64_t now_ns)
 {
-	return strcmp(t->based_on, version) != 0 || now_ns - t->pace.sent_ns >= CAUGHT_UP_NS;
+	/* somebody else was faster, or it is gone: the watch will tell */
+	if (status == 409 || status == 404) {
+		t->pace.next_ns = now_ns + SETTLE_NS;
+		return t->pace.next_ns;
+	}
+	/* of what was refused it has nothing to show */
+	if (status / 100 != 2)
+		t->based_on[0] = '\0';
+	return control_pace_result(&t->pace, status, now_ns);
+}
+
+uint64_t control_told_due_ns(const struct control_told *t, const char *version)
+{
+	bool is_old = strcmp(t->based_on, version) == 0;
+	uint64_t shown_ns = is_old ? t->pace.sent_ns + CAUGHT_UP_NS : 0;
+
+	return shown_ns > t->pace.next_ns ? shown_ns : t->pace.next_ns;
 }
 
 /* ---- one VirtualIP ---- */
@@ -87,17 +102,13 @@ static void on_written(void *user, const struct kube_response *response)
 					       text_at(response->body, "status", "activeNode"));
 		v->told.claimed_ns = v->told.claiming_ns;
 		v->told.multiple_ns = v->told.telling_multiple_ns;
-	} else if (response->status == 409 || response->status == 404) {
-		/* somebody else was faster, or it is gone: the watch will tell */
-		v->told.pace.next_ns = now_ns + SETTLE_NS;
-		control_report_at(c, v->told.pace.next_ns);
-		return;
-	} else if (v->told.pace.n_failures == 0) {
+	} else if (response->status != 409 && response->status != 404 &&
+		   v->told.pace.n_failures == 0) {
 		log_warning("Status was not written", KV_STR("virtualIP", v->name),
 			    KV_UINT("code", (uint64_t)response->status),
 			    KV_STR("err", response->message));
 	}
-	control_report_at(c, control_pace_result(&v->told.pace, response->status, now_ns));
+	control_report_at(c, control_told_result(&v->told, response->status, now_ns));
 }
 
 static void send_patch(struct control *c, struct control_vip *v, const char *version, json_t *patch,
@@ -231,15 +242,14 @@ static uint64_t report_vip(struct control *c, struct control_vip *v, const struc
 
 	if (!o || o->stale || v->told.call)
 		return 0;
-	if (now_ns < v->told.pace.next_ns)
-		return v->told.pace.next_ns;
+	const char *version = text_at(o->raw, "metadata", "resourceVersion");
+	uint64_t due_ns = control_told_due_ns(&v->told, version);
+
+	if (now_ns < due_ns)
+		return due_ns;
 	if (c->report->n_under_way >= UNDER_WAY_MAX)
 		return now_ns + SETTLE_NS;
-	const char *version = text_at(o->raw, "metadata", "resourceVersion");
 	json_t *before = json_object_get(o->raw, "status");
-
-	if (!caught_up(&v->told, version, now_ns))
-		return v->told.pace.sent_ns + CAUGHT_UP_NS;
 	json_auto_t *after = wanted(c, v, pv, o->vip, before, now_ns);
 	json_auto_t *patch = after ? api_merge_patch(before, after) : NULL;
 
