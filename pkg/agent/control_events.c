@@ -42,8 +42,8 @@ static void tell_with(struct control *c, const char *name, bool is_warning, cons
 		.related_name = other,
 	};
 
-	/* what the state directory brought may not be there any more */
-	if (c->events && o && !o->stale)
+	/* what the state directory brought may not be there any more, and a node that is not there says nothing */
+	if (c->events && o && !o->stale && control_object_find(c, "Node", c->conf->node_name))
 		kube_event(c->events, &event);
 }
 

@@ -78,6 +78,10 @@ password()
 {
 	kubectl -n vipd-system patch secret vipd-vrrp --type=json -p "$1" >/dev/null || fail "kubectl patch secret"
 }
+event()
+{
+	kubectl -n default get events.events.k8s.io -o json | kube_is 'any(.items[]; .reason == $reason)' --arg reason "$1"
+}
 all_active()
 {
 	node01_has '(.virtualIPs | length) == 3 and all(.virtualIPs[]; .role == "Active")'
@@ -96,6 +100,17 @@ holds 30 "the VIPs run with the last password" all_active
 holds 10 "and their addresses are there" node01_owns 192.168.44.121
 grep -q SecretUnavailable "$KUBE/agent.log" && fail "a VIP was not run"
 kubectl apply -f "$KUBE_TOP/deploy/examples/secret.yaml" >/dev/null || fail "the Secret is refused"
+
+kubectl -n default delete events.events.k8s.io --all >/dev/null
+kubectl delete node node01 >/dev/null
+holds 10 "without its Node it gives up its VIPs" node01_lacks 192.168.44.121
+sleep 2
+kubectl -n default get events.events.k8s.io -o json | kube_is '.items == []' || fail "it writes Events without its Node"
+echo "ok   and writes nothing"
+kube_node node01 192.168.44.51
+holds 30 "with it, it takes them again" all_active
+holds 5 "and their addresses are there" node01_owns 192.168.44.121
+holds 10 "which is an Event" event BecameActive
 
 kubectl delete virtualips.vipd.io ssh >/dev/null
 holds 5 "kubectl delete removes the VIP" node01_lacks 192.168.44.121
