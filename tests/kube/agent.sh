@@ -11,6 +11,8 @@ node01_start
 kubectl apply -f "$KUBE_TOP/deploy/examples/" >/dev/null || kube_fail "the examples are refused"
 echo "ok   three VIPs by kubectl apply"
 
+kube_token vipd-node01 15 >"$KUBE/node01.token" || kube_fail "a token of 15 s"
+ends=$(($(kube_now_s) + 15))
 node01_agent node01.conf
 holds 15 "the agent reads them" node01_has '.source.kind == "kubernetes" and .source.synced and (.virtualIPs | length) == 3'
 holds 30 "and takes the addresses" node01_owns 192.168.44.120
@@ -25,6 +27,17 @@ if kubectl patch virtualips.vipd.io ssh --type=merge -p '{"spec":{"addresses":["
 	fail "an invalid edit is accepted"
 fi
 echo "ok   an invalid edit is refused by the server: $(tail -1 "$KUBE/refusal" | cut -c1-120)"
+
+# The agent has not looked yet for the token that there is when its own ends.
+kube_token vipd-node01 3600 >"$KUBE/new.token" && mv "$KUBE/new.token" "$KUBE/node01.token" || fail "another token"
+until [ "$(kube_now_s)" -gt $((ends + 11)) ]; do sleep 0.5; done
+kubectl patch virtualips.vipd.io ssh --type=json -p '[{"op": "replace", "path": "/spec/ports/0/port", "value": 2223}]' >/dev/null
+written()
+{
+	kubectl get virtualips.vipd.io ssh -o json | kube_is '.status.observedGeneration == .metadata.generation'
+}
+holds 4 "a status is written, though the token has ended" written
+grep 'was not written' "$KUBE/agent.log" && fail "a write was given up"
 
 # SIGHUP: the way to the server, then the objects.
 read -r agent <"$KUBE/agent.pid"
