@@ -264,34 +264,47 @@ bench_memory()
 	bench_figure memory "private, $3" "$1" MB "$bench_private"
 }
 
-# bench_notify PORT [COMMAND...]: from now on the time at which the kernel tells of that port is noted, COMMAND leading
-# into the node; bench_notified waits for it: $LAB/notified. That takes the start of a program, about a millisecond.
+# bench_stamp FILE TEXT...: when the first line with all of that came to FILE, which `stamp` writes; nothing: not yet.
+bench_stamp()
+{
+	awk -v wanted="$2" -v too="${3-}" 'index($0, wanted) && index($0, too) { print $1; exit }' "$1"
+}
+
+# bench_stamped FILE TEXT...: the same, and it has come.
+bench_stamped()
+{
+	[ -n "$(bench_stamp "$@")" ]
+}
+
+# bench_ms FROM TO
+bench_ms()
+{
+	awk -v from="$1" -v to="$2" 'BEGIN { printf "%.1f", 1000 * (to - from) }'
+}
+
+# bench_notify [COMMAND...]: from now on what the kernel tells of nftables is noted, COMMAND leading into the node;
+# bench_notified PORT waits for that port: the time is in $LAB/notified.
 bench_notify()
 {
-	bench_port=$1
-	shift
-	rm -f "$LAB/notified" "$LAB/notify" "$LAB/notify.hears"
-	mkfifo "$LAB/notify"
-	"$@" nft monitor >"$LAB/notify" &
+	rm -f "$LAB/notify" "$LAB/notify.pipe"
+	mkfifo "$LAB/notify.pipe"
+	: >"$LAB/notify"
+	"$@" nft monitor >"$LAB/notify.pipe" &
 	echo $! >"$LAB/notify.pid"
-	while read -r bench_line; do
-		case $bench_line in
-		"add element"*" $bench_port "*) date +%s.%N >"$LAB/notified.new" && mv "$LAB/notified.new" "$LAB/notified" ;;
-		*"table ip hello"*) : >"$LAB/notify.hears" ;;
-		esac
-	done <"$LAB/notify" &
+	stamp "$LAB/notify" <"$LAB/notify.pipe" >/dev/null &
 	within 20 bench_hello "$@" || fail "nft monitor is deaf"
 }
 
 bench_hello()
 {
 	"$@" nft 'add table ip hello; delete table ip hello'
-	[ -e "$LAB/notify.hears" ]
+	bench_stamped "$LAB/notify" 'table ip hello'
 }
 
 bench_notified()
 {
-	wait_for 10 "the kernel has it" [ -s "$LAB/notified" ]
+	wait_for 10 "the kernel has it" bench_stamped "$LAB/notify" 'add element' " $1 "
+	bench_stamp "$LAB/notify" 'add element' " $1 " >"$LAB/notified"
 	kill "$(cat "$LAB/notify.pid")"
 	rm "$LAB/notify.pid"
 }

@@ -188,11 +188,11 @@ change()
 	for round in $ROUND_LIST; do
 		bench_up vipd 3 100
 		bench_manifest 3 100 2222 >"$LAB/changed.yaml"
-		bench_notify 2222 nsexec node01
+		bench_notify nsexec node01
 		began=$(date +%s.%N)
 		mv "$LAB/changed.yaml" "$LAB/node01/manifests/vips.yaml"
-		bench_notified
-		bench_figure change "a file, to nftables" vipd ms "$(awk -v t="$began" '{ printf "%.1f", 1000 * ($1 - t) }' "$LAB/notified")"
+		bench_notified 2222
+		bench_figure change "a file, to nftables" vipd ms "$(bench_ms "$began" "$(cat "$LAB/notified")")"
 		bench_down vipd
 	done
 }
