@@ -349,7 +349,7 @@ struct plan_ops {
 
 /*
  * From `have` to `want`. Only services of ours are ever touched: those in `owned` (addresses that are
- * ours now or were at the last run) and firewall-mark services with our mark's top byte. Role sets
+ * ours now or were at the last run; sorted) and firewall-mark services with our mark's top byte. Role sets
  * (REDIRECT, ANSWER) are switchover's and left out, but for elements whose port or address is no longer
  * wanted at all: those are deleted. An equal state gives no operation (idempotence).
  */

@@ -1,7 +1,7 @@
 /*
- * plan_diff: the operations from what the kernel has to what it should have. One pass over the sorted
- * states for each type of operation, in the order of the types, which is the safe one: what is needed comes
- * before what points to it, and goes after it.
+ * plan_diff: the operations from what the kernel has to what it should have. Each kind of state is gone over
+ * once; what is found goes into a list for its type of operation. Joined in the order of the types they are in
+ * the safe one: what is needed comes before what points to it, and goes after it.
  */
 #include "plan/plan_internal.h"
 
@@ -9,27 +9,39 @@
 #include <string.h>
 
 #define FLAGS_MASK (PLAN_IPVS_PERSISTENT | PLAN_IPVS_SCHED1 | PLAN_IPVS_SCHED2)
+#define N_TYPES (PLAN_OP_ROUTE_DEL + 1)
+
+struct list {
+	struct plan_op *items; /* owned */
+	size_t n, room;
+};
 
 struct diff {
 	const struct plan_kernel *want, *have;
-	struct addr *owned; /* sorted copy */
+	const struct addr *owned; /* sorted */
 	size_t n_owned;
-	const struct plan_dest **sorted; /* scratch: destinations of one service of `have` */
-	struct plan_ops ops;
-	size_t cap;
+	const struct plan_dest **sorted; /* scratch: destinations of one service */
+	struct list lists[N_TYPES];
+	struct list
+		changed; /* halves of changed values: between PLAN_OP_ELEM_ADD and PLAN_OP_ELEM_DEL */
 	bool is_full; /* no memory: an operation is missing */
 };
 
-static void emit(struct diff *d, const struct plan_op *op)
+static void append(struct diff *d, struct list *l, const struct plan_op *op)
 {
-	struct plan_op *items = array_room(d->ops.items, &d->cap, d->ops.n + 1, sizeof(*items));
+	struct plan_op *items = array_room(l->items, &l->room, l->n + 1, sizeof(*items));
 
 	if (!items) {
 		d->is_full = true;
 		return;
 	}
-	d->ops.items = items;
-	d->ops.items[d->ops.n++] = *op;
+	l->items = items;
+	l->items[l->n++] = *op;
+}
+
+static void emit(struct diff *d, const struct plan_op *op)
+{
+	append(d, &d->lists[op->type], op);
 }
 
 /* ---- links, routes ---- */
@@ -58,34 +70,44 @@ static void diff_links(struct diff *d)
 	}
 }
 
-static bool has_route(const struct plan_route *routes, size_t n, const struct plan_route *r)
+static void emit_route(struct diff *d, enum plan_op_type type, const struct plan_route *r)
 {
-	for (size_t i = addr_first(routes, n, sizeof(*routes), &r->addr);
-	     i < n && addr_eq(&routes[i].addr, &r->addr); i++) {
-		if (addr_eq(&routes[i].src, &r->src))
-			return true;
-	}
-	return false;
+	emit(d, &(struct plan_op){.type = type, .route = *r});
 }
 
-/* Another source is an ADD alone: it replaces. Only a second route of the same address is deleted. */
-static void diff_routes(struct diff *d, enum plan_op_type phase)
+/* Those of one address, n of them. Another source is an ADD alone: it replaces. Only a second route is deleted. */
+static void diff_route(struct diff *d, const struct plan_route *want, const struct plan_route *have,
+		       size_t n)
 {
-	const struct plan_kernel *want = d->want, *have = d->have;
+	bool is_there = false;
 
-	for (size_t i = 0; phase == PLAN_OP_ROUTE_ADD && i < want->n_routes; i++) {
-		if (!has_route(have->routes, have->n_routes, &want->routes[i]))
-			emit(d, &(struct plan_op){.type = phase, .route = want->routes[i]});
+	for (size_t i = 0; i < n; i++)
+		is_there |= addr_eq(&want->src, &have[i].src);
+	if (!is_there)
+		emit_route(d, PLAN_OP_ROUTE_ADD, want);
+	for (size_t i = 0; is_there && i < n; i++) {
+		if (!addr_eq(&want->src, &have[i].src))
+			emit_route(d, PLAN_OP_ROUTE_DEL, &have[i]);
 	}
-	for (size_t i = 0; phase == PLAN_OP_ROUTE_DEL && i < have->n_routes; i++) {
-		const struct plan_route *h = &have->routes[i];
-		size_t w = addr_first(want->routes, want->n_routes, sizeof(*h), &h->addr);
-		bool is_wanted = w < want->n_routes && addr_eq(&want->routes[w].addr, &h->addr);
+}
 
-		if (!is_wanted || (!addr_eq(&want->routes[w].src, &h->src) &&
-				   has_route(have->routes, have->n_routes, &want->routes[w])))
-			emit(d, &(struct plan_op){.type = phase, .route = *h});
+static void diff_routes(struct diff *d)
+{
+	const struct plan_route *w = d->want->routes, *h = d->have->routes;
+	const struct plan_route *w_end = w + d->want->n_routes, *h_end = h + d->have->n_routes;
+
+	for (; w < w_end; w++) {
+		size_t n = 0;
+
+		for (; h < h_end && addr_cmp(&h->addr, &w->addr) < 0; h++)
+			emit_route(d, PLAN_OP_ROUTE_DEL, h);
+		while (h + n < h_end && addr_eq(&h[n].addr, &w->addr))
+			n++;
+		diff_route(d, w, h, n);
+		h += n;
 	}
+	for (; h < h_end; h++)
+		emit_route(d, PLAN_OP_ROUTE_DEL, h);
 }
 
 /* ---- services ---- */
@@ -160,106 +182,61 @@ static bool has_same_servers(const struct plan_service *a, const struct plan_ser
 	return true;
 }
 
-static void diff_weights(struct diff *d, const struct plan_service *want,
-			 const struct plan_service *have)
-{
-	for (size_t i = 0; i < want->n_dests; i++) {
-		if (!is_same_dest(&want->dests[i], &have->dests[i]))
-			emit_service(d, PLAN_OP_DEST_SET, want, &want->dests[i]);
-	}
-}
-
 /* Additions in the wanted order, which is the same on every node. */
-static void diff_dests(struct diff *d, enum plan_op_type phase, const struct plan_service *want,
+static void diff_dests(struct diff *d, const struct plan_service *want,
 		       const struct plan_service *have)
 {
-	const struct plan_service *from = phase == PLAN_OP_DEST_DEL ? have : want;
-	const struct plan_service *in = phase == PLAN_OP_DEST_DEL ? want : have;
-	size_t n;
+	bool is_same = has_same_servers(want, have);
+	size_t n = is_same ? 0 : sort_dests(have, d->sorted);
 
-	if (has_same_servers(want, have)) {
-		if (phase == PLAN_OP_DEST_SET)
-			diff_weights(d, want, have);
-		return;
-	}
-	n = sort_dests(in, d->sorted);
-	for (size_t i = 0; i < from->n_dests; i++) {
-		const struct plan_dest *dest = &from->dests[i];
-		const struct plan_dest *other = find_dest(d->sorted, n, dest);
-
-		if (phase == PLAN_OP_DEST_SET ? other && !is_same_dest(other, dest) : !other)
-			emit_service(d, phase, want, dest);
-	}
-}
-
-static void diff_new_service(struct diff *d, enum plan_op_type phase, const struct plan_service *s)
-{
-	if (phase == PLAN_OP_SERVICE_ADD)
-		emit_service(d, phase, s, NULL);
-	for (size_t i = 0; phase == PLAN_OP_DEST_ADD && i < s->n_dests; i++)
-		emit_service(d, phase, s, &s->dests[i]);
-}
-
-/* The phases, as bits, that have something to do for a service that is there and wanted. */
-static unsigned int phases_of_service(const struct plan_service *want,
-				      const struct plan_service *have)
-{
-	unsigned int phases = is_same_service(want, have) ? 0 : 1u << PLAN_OP_SERVICE_SET;
-
-	if (!has_same_servers(want, have))
-		return phases | 1u << PLAN_OP_DEST_ADD | 1u << PLAN_OP_DEST_SET |
-		       1u << PLAN_OP_DEST_DEL;
 	for (size_t i = 0; i < want->n_dests; i++) {
-		if (!is_same_dest(&want->dests[i], &have->dests[i]))
-			return phases | 1u << PLAN_OP_DEST_SET;
+		const struct plan_dest *w = &want->dests[i];
+		const struct plan_dest *h = is_same ? &have->dests[i] : find_dest(d->sorted, n, w);
+
+		if (!h)
+			emit_service(d, PLAN_OP_DEST_ADD, want, w);
+		else if (!is_same_dest(w, h))
+			emit_service(d, PLAN_OP_DEST_SET, want, w);
 	}
-	return phases;
+	if (is_same)
+		return;
+	n = sort_dests(want, d->sorted);
+	for (size_t i = 0; i < have->n_dests; i++) {
+		if (!find_dest(d->sorted, n, &have->dests[i]))
+			emit_service(d, PLAN_OP_DEST_DEL, want, &have->dests[i]);
+	}
 }
 
-/* Six phases go over all services; one that looks first spares most of them. */
-static unsigned int phases_of_services(const struct diff *d)
+static void add_service(struct diff *d, const struct plan_service *s)
+{
+	emit_service(d, PLAN_OP_SERVICE_ADD, s, NULL);
+	for (size_t i = 0; i < s->n_dests; i++)
+		emit_service(d, PLAN_OP_DEST_ADD, s, &s->dests[i]);
+}
+
+static void diff_service(struct diff *d, const struct plan_service *want,
+			 const struct plan_service *have)
+{
+	if (!is_same_service(want, have))
+		emit_service(d, PLAN_OP_SERVICE_SET, want, NULL);
+	diff_dests(d, want, have);
+}
+
+static void diff_services(struct diff *d)
 {
 	const struct plan_service *w = d->want->services, *h = d->have->services;
 	const struct plan_service *w_end = w + d->want->n_services;
 	const struct plan_service *h_end = h + d->have->n_services;
-	unsigned int phases = 0;
 
 	while (w < w_end || h < h_end) {
 		int c = w == w_end ? 1 : h == h_end ? -1 : plan_service_cmp(w, h);
 
 		if (c < 0)
-			phases |= 1u << PLAN_OP_SERVICE_ADD | 1u << PLAN_OP_DEST_ADD;
-		else if (c > 0)
-			phases |= 1u << PLAN_OP_SERVICE_DEL;
-		else
-			phases |= phases_of_service(w, h);
-		w += c <= 0;
-		h += c >= 0;
-	}
-	return phases;
-}
-
-static void diff_services(struct diff *d, enum plan_op_type phase)
-{
-	const struct plan_service *w = d->want->services, *h = d->have->services;
-	const struct plan_service *w_end = w + d->want->n_services;
-	const struct plan_service *h_end = h + d->have->n_services;
-
-	while (w < w_end || h < h_end) {
-		int c = w == w_end ? 1 : h == h_end ? -1 : plan_service_cmp(w, h);
-
-		if (c < 0) {
-			diff_new_service(d, phase, w);
-		} else if (c > 0) {
-			if (phase == PLAN_OP_SERVICE_DEL && is_ours(d, h))
-				emit_service(d, phase, h, NULL);
-		} else if (phase == PLAN_OP_SERVICE_SET) {
-			if (!is_same_service(w, h))
-				emit_service(d, phase, w, NULL);
-		} else if (phase == PLAN_OP_DEST_ADD || phase == PLAN_OP_DEST_SET ||
-			   phase == PLAN_OP_DEST_DEL) {
-			diff_dests(d, phase, w, h);
-		}
+			add_service(d, w);
+		else if (c == 0)
+			diff_service(d, w, h);
+		else if (is_ours(d, h))
+			emit_service(d, PLAN_OP_SERVICE_DEL, h, NULL);
 		w += c <= 0;
 		h += c >= 0;
 	}
@@ -275,21 +252,20 @@ static void diff_timeout(struct diff *d)
 					  .tcp_timeout_s = d->want->tcp_timeout_s});
 }
 
-static void diff_daemon(struct diff *d, enum plan_op_type phase, const struct plan_sync *want,
-			const struct plan_sync *have, bool is_master)
+static void diff_daemon(struct diff *d, const struct plan_sync *want, const struct plan_sync *have,
+			bool is_master)
 {
-	bool is_same = want->sync_id == have->sync_id &&
-		       (want->sync_id == 0 || strcmp(want->ifname, have->ifname) == 0);
-	const struct plan_sync *s = phase == PLAN_OP_SYNC_STOP ? have : want;
-
-	if (!is_same && s->sync_id != 0)
-		emit(d, &(struct plan_op){.type = phase, .sync = *s, .sync_master = is_master});
-}
-
-static void diff_sync(struct diff *d, enum plan_op_type phase)
-{
-	diff_daemon(d, phase, &d->want->master, &d->have->master, true);
-	diff_daemon(d, phase, &d->want->backup, &d->have->backup, false);
+	if (want->sync_id == have->sync_id &&
+	    (want->sync_id == 0 || strcmp(want->ifname, have->ifname) == 0))
+		return;
+	if (have->sync_id != 0)
+		emit(d, &(struct plan_op){.type = PLAN_OP_SYNC_STOP,
+					  .sync = *have,
+					  .sync_master = is_master});
+	if (want->sync_id != 0)
+		emit(d, &(struct plan_op){.type = PLAN_OP_SYNC_START,
+					  .sync = *want,
+					  .sync_master = is_master});
 }
 
 /* ---- elements ---- */
@@ -322,40 +298,14 @@ static bool is_of_a_role(const struct diff *d, const struct plan_elem *e)
 	return wants_elem(d, &base);
 }
 
-static void emit_elem(struct diff *d, enum plan_op_type type, const struct plan_elem *e)
+static void emit_elem(struct diff *d, struct list *l, enum plan_op_type type,
+		      const struct plan_elem *e)
 {
 	if (!is_of_a_role(d, e))
-		emit(d, &(struct plan_op){.type = type, .elem = *e});
+		append(d, l, &(struct plan_op){.type = type, .elem = *e});
 }
 
-enum elem_pass { ELEMS_NEW, ELEMS_CHANGED, ELEMS_GONE };
-
-static bool is_same_value(const struct plan_elem *a, const struct plan_elem *b)
-{
-	return addr_eq(&a->value, &b->value);
-}
-
-/* As phases_of_services. */
-static unsigned int phases_of_elems(const struct diff *d)
-{
-	const struct plan_elem *w = d->want->elems, *h = d->have->elems;
-	const struct plan_elem *w_end = w + d->want->n_elems, *h_end = h + d->have->n_elems;
-	unsigned int phases = 0;
-
-	while (w < w_end || h < h_end) {
-		int c = w == w_end ? 1 : h == h_end ? -1 : plan_elem_cmp(w, h);
-
-		if (c < 0 || (c == 0 && !is_same_value(w, h)))
-			phases |= 1u << PLAN_OP_ELEM_ADD;
-		else if (c > 0)
-			phases |= 1u << PLAN_OP_ELEM_DEL;
-		w += c <= 0;
-		h += c >= 0;
-	}
-	return phases;
-}
-
-static void diff_elems(struct diff *d, enum elem_pass pass)
+static void diff_elems(struct diff *d)
 {
 	const struct plan_elem *w = d->want->elems, *h = d->have->elems;
 	const struct plan_elem *w_end = w + d->want->n_elems, *h_end = h + d->have->n_elems;
@@ -363,13 +313,13 @@ static void diff_elems(struct diff *d, enum elem_pass pass)
 	while (w < w_end || h < h_end) {
 		int c = w == w_end ? 1 : h == h_end ? -1 : plan_elem_cmp(w, h);
 
-		if (c < 0 && pass == ELEMS_NEW) {
-			emit_elem(d, PLAN_OP_ELEM_ADD, w);
-		} else if (c > 0 && pass == ELEMS_GONE) {
-			emit_elem(d, PLAN_OP_ELEM_DEL, h);
-		} else if (c == 0 && pass == ELEMS_CHANGED && !is_same_value(w, h)) {
-			emit_elem(d, PLAN_OP_ELEM_DEL, h);
-			emit_elem(d, PLAN_OP_ELEM_ADD, w);
+		if (c < 0) {
+			emit_elem(d, &d->lists[PLAN_OP_ELEM_ADD], PLAN_OP_ELEM_ADD, w);
+		} else if (c > 0) {
+			emit_elem(d, &d->lists[PLAN_OP_ELEM_DEL], PLAN_OP_ELEM_DEL, h);
+		} else if (!addr_eq(&w->value, &h->value)) {
+			emit_elem(d, &d->changed, PLAN_OP_ELEM_DEL, h);
+			emit_elem(d, &d->changed, PLAN_OP_ELEM_ADD, w);
 		}
 		w += c <= 0;
 		h += c >= 0;
@@ -377,46 +327,6 @@ static void diff_elems(struct diff *d, enum elem_pass pass)
 }
 
 /* ---- the whole ---- */
-
-static void run_phase(struct diff *d, enum plan_op_type phase)
-{
-	switch (phase) {
-	case PLAN_OP_LINKCONF:
-		diff_links(d);
-		break;
-	case PLAN_OP_ROUTE_ADD:
-	case PLAN_OP_ROUTE_DEL:
-		diff_routes(d, phase);
-		break;
-	case PLAN_OP_SERVICE_ADD:
-	case PLAN_OP_SERVICE_SET:
-	case PLAN_OP_SERVICE_DEL:
-	case PLAN_OP_DEST_ADD:
-	case PLAN_OP_DEST_SET:
-	case PLAN_OP_DEST_DEL:
-		diff_services(d, phase);
-		break;
-	case PLAN_OP_TIMEOUT:
-		diff_timeout(d);
-		break;
-	case PLAN_OP_SYNC_STOP:
-	case PLAN_OP_SYNC_START:
-		diff_sync(d, phase);
-		break;
-	case PLAN_OP_ELEM_ADD:
-		diff_elems(d, ELEMS_NEW);
-		diff_elems(d, ELEMS_CHANGED);
-		break;
-	case PLAN_OP_ELEM_DEL:
-		diff_elems(d, ELEMS_GONE);
-		break;
-	}
-}
-
-/* What is cheap to go over. */
-#define ALWAYS                                                                        \
-	(1u << PLAN_OP_LINKCONF | 1u << PLAN_OP_ROUTE_ADD | 1u << PLAN_OP_ROUTE_DEL | \
-	 1u << PLAN_OP_TIMEOUT | 1u << PLAN_OP_SYNC_STOP | 1u << PLAN_OP_SYNC_START)
 
 static size_t most_dests(const struct plan_kernel *k)
 {
@@ -429,34 +339,57 @@ static size_t most_dests(const struct plan_kernel *k)
 	return most;
 }
 
+static void diff_done(struct diff *d)
+{
+	for (size_t i = 0; i < N_TYPES; i++)
+		free(d->lists[i].items);
+	free(d->changed.items);
+	free(d->sorted);
+}
+
+static void join(struct plan_ops *ops, struct list *l)
+{
+	if (l->n > 0)
+		memcpy(&ops->items[ops->n], l->items, l->n * sizeof(*l->items));
+	ops->n += l->n;
+	free(l->items);
+	*l = (struct list){0};
+}
+
+static int join_all(struct diff *d, struct plan_ops *ret)
+{
+	size_t n = d->changed.n;
+
+	for (size_t i = 0; i < N_TYPES; i++)
+		n += d->lists[i].n;
+	*ret = (struct plan_ops){.items = calloc(n + 1, sizeof(*ret->items))};
+	if (!ret->items)
+		return -ENOMEM;
+	for (size_t i = 0; i < N_TYPES; i++) {
+		if (i == PLAN_OP_ELEM_DEL)
+			join(ret, &d->changed);
+		join(ret, &d->lists[i]);
+	}
+	return 0;
+}
+
 int plan_diff(const struct plan_kernel *want, const struct plan_kernel *have,
 	      const struct addr *owned, size_t n_owned, struct plan_ops *ret)
 {
-	AUTO(free_p) struct addr *sorted_owned = calloc(n_owned + 1, sizeof(*sorted_owned));
-	AUTO(free_p)
-	const struct plan_dest **sorted =
-		calloc(most_dests(want) + most_dests(have) + 1, sizeof(*sorted));
-	struct diff d = {.want = want, .have = have, .n_owned = n_owned};
-	unsigned int phases;
+	AUTO(diff_done)
+	struct diff d = {.want = want, .have = have, .owned = owned, .n_owned = n_owned};
 
-	if (!sorted_owned || !sorted)
+	d.sorted = calloc(most_dests(want) + most_dests(have) + 1, sizeof(*d.sorted));
+	if (!d.sorted)
 		return -ENOMEM;
-	d.owned = sorted_owned;
-	d.sorted = sorted;
-	if (n_owned > 0)
-		memcpy(d.owned, owned, n_owned * sizeof(*owned));
-	qsort(d.owned, n_owned, sizeof(*d.owned), addr_order);
-	phases = ALWAYS | phases_of_services(&d) | phases_of_elems(&d);
-	for (enum plan_op_type phase = PLAN_OP_LINKCONF; phase <= PLAN_OP_ROUTE_DEL; phase++) {
-		if (phases & 1u << phase)
-			run_phase(&d, phase);
-	}
-	if (d.is_full) {
-		plan_ops_done(&d.ops);
-		return -ENOMEM;
-	}
-	*ret = d.ops;
-	return 0;
+	diff_links(&d);
+	diff_routes(&d);
+	diff_services(&d);
+	diff_timeout(&d);
+	diff_daemon(&d, &want->master, &have->master, true);
+	diff_daemon(&d, &want->backup, &have->backup, false);
+	diff_elems(&d);
+	return d.is_full ? -ENOMEM : join_all(&d, ret);
 }
 
 static bool is_elem_op(const struct plan_op *op)
