@@ -28,33 +28,16 @@ static struct plan_elem elem_of(enum plan_set set, const struct api_port *port,
 }
 
 static int add_slots(struct plan_builder *b, enum plan_set set, const struct plan_vip *pv,
-		     const struct api_port *port, const struct addr *a, const uint32_t *weights)
+		     const struct api_port *port, const struct addr *a,
+		     const struct plan_slots *slots)
 {
-	uint32_t local[API_REAL_SERVERS_MAX + 1] = {0};
-	uint64_t seeds[API_REAL_SERVERS_MAX + 1];
-	uint64_t own = plan_hash_bytes(&pv->node_address, sizeof(pv->node_address));
-	size_t slots[PLAN_SLOTS], n = pv->n_servers;
-	bool keep_local = false;
 	int r = 0;
 
-	if (n > ARRAY_LEN(seeds))
-		n = ARRAY_LEN(seeds);
-	for (size_t i = 0; i < n; i++) {
-		const struct plan_server *s = &pv->servers[i];
-
-		seeds[i] = plan_hash_mix(own ^ plan_hash_bytes(&s->address, sizeof(s->address)));
-		if (port->prefer_same_node && s->self && weights[i] > 0) {
-			local[i] = weights[i];
-			keep_local = true;
-		}
-	}
-	if (!plan_slots_fill(keep_local ? local : weights, seeds, n, slots))
-		return 0;
-	for (uint8_t i = 0; r == 0 && i < PLAN_SLOTS; i++) {
+	for (uint8_t i = 0; slots->any && r == 0 && i < PLAN_SLOTS; i++) {
 		struct plan_elem e = elem_of(set, port, a);
 
 		e.slot = i;
-		e.value = pv->servers[slots[i]].address;
+		e.value = pv->servers[slots->server_idx[i]].address;
 		r = add_elem(b, e);
 	}
 	return r;
@@ -75,29 +58,28 @@ static int add_solo(struct plan_builder *b, const struct plan_vip *pv, const str
 	return 0;
 }
 
-static int add_of_port(struct plan_builder *b, enum plan_set set, const struct plan_vip *pv,
-		       const struct api_port *port, const struct addr *a, const uint32_t *weights)
+static int add_of_port(struct plan_builder *b, enum plan_set set, const struct plan_place *at,
+		       size_t port_idx)
 {
+	const struct plan_vip *pv = at->held->pv;
+	const struct api_port *port = &pv->vip->ports[port_idx];
 	enum plan_set map = port->persistence_s > 0 ? PLAN_MAP_STICKY : PLAN_MAP_SLOTS;
 
 	if (set == PLAN_SET_SERVICES)
-		return add_elem(b, elem_of(set, port, a));
+		return add_elem(b, elem_of(set, port, at->addr));
 	if (set == PLAN_MAP_SOLO)
-		return b->facts->has_ipvs ? 0 : add_solo(b, pv, port, a, weights);
-	return set == map ? add_slots(b, set, pv, port, a, weights) : 0;
+		return b->facts->has_ipvs ? 0
+					  : add_solo(b, pv, port, at->addr,
+						     &at->held->weights[port_idx * pv->n_servers]);
+	return set == map ? add_slots(b, set, pv, port, at->addr, &at->held->slots[port_idx]) : 0;
 }
 
 static int add_of_ports(struct plan_builder *b, enum plan_set set, const struct plan_place *at)
 {
-	const struct plan_vip *pv = at->held->pv;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < pv->vip->n_ports; i++) {
-		size_t p = at->held->port_idx[i];
-
-		r = add_of_port(b, set, pv, &pv->vip->ports[p], at->addr,
-				&at->held->weights[p * pv->n_servers]);
-	}
+	for (size_t i = 0; r == 0 && i < at->held->pv->vip->n_ports; i++)
+		r = add_of_port(b, set, at, at->held->port_idx[i]);
 	return r;
 }
 

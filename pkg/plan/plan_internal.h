@@ -111,10 +111,14 @@ uint64_t plan_hash_mix(uint64_t x);
 
 /* ---- plan_slots.c ---- */
 
-/* Which of n servers each slot goes to, in proportion to the weights; those of weight 0 get none.
- * seeds tell servers apart, the same on every call. False: no server has a weight. */
-bool plan_slots_fill(const uint32_t *weights, const uint64_t *seeds, size_t n,
-		     size_t ret_slots[static PLAN_SLOTS]);
+struct plan_slots {
+	bool any; /* a server has a weight */
+	uint16_t server_idx[PLAN_SLOTS];
+};
+
+/* Which server each slot of each port goes to, in proportion to the weights (of plan_vip_weights); those of
+ * weight 0 get none. Owned array; NULL: no memory. */
+struct plan_slots *plan_vip_slots(const struct plan_vip *pv, const uint32_t *weights);
 
 /* ---- plan_kernel.c ---- */
 
@@ -131,6 +135,7 @@ uint32_t *plan_vip_weights(const struct plan_vip *pv, plan_verdict_fn verdict, c
 struct plan_held {
 	const struct plan_vip *pv;
 	uint32_t *weights; /* of plan_vip_weights; owned */
+	struct plan_slots *slots; /* of each port; owned */
 	uint8_t port_idx[API_PORTS_MAX]; /* by protocol and number */
 };
 

@@ -106,8 +106,10 @@ static int mark_service(const struct addr *node_address, uint32_t mark, struct p
 
 static void builder_done(struct plan_builder *b)
 {
-	for (size_t i = 0; i < b->n_helds; i++)
+	for (size_t i = 0; i < b->n_helds; i++) {
 		free(b->helds[i].weights);
+		free(b->helds[i].slots);
+	}
 	free(b->helds);
 	free(b->places);
 }
@@ -152,11 +154,12 @@ static int list_places(struct plan_builder *b, plan_verdict_fn verdict, const vo
 
 		if (!plan_vip_is_held(pv))
 			continue;
+		b->n_helds++;
 		*h = (struct plan_held){.pv = pv, .weights = plan_vip_weights(pv, verdict, user)};
-		if (!h->weights)
+		h->slots = h->weights ? plan_vip_slots(pv, h->weights) : NULL;
+		if (!h->slots)
 			return -ENOMEM;
 		order_ports(pv->vip, h->port_idx);
-		b->n_helds++;
 		for (size_t a = 0; a < pv->vip->n_addresses; a++)
 			b->places[b->n_places++] = (struct plan_place){&pv->vip->addresses[a], h};
 	}

@@ -37,18 +37,17 @@ static void share_out(const uint32_t *weights, const uint64_t *seeds, size_t n, 
 
 /* Within the quotas each slot goes to the server that it likes best: a server that comes or goes then
  * moves few of the others' slots, and with them few sticky clients. */
-bool plan_slots_fill(const uint32_t *weights, const uint64_t *seeds, size_t n,
-		     size_t ret_slots[static PLAN_SLOTS])
+static struct plan_slots fill(const uint32_t *weights, const uint64_t *seeds, size_t n)
 {
+	struct plan_slots slots = {0};
 	uint8_t quotas[N_SERVERS_MAX];
 	uint64_t total = 0;
 
-	if (n > N_SERVERS_MAX)
-		n = N_SERVERS_MAX;
 	for (size_t i = 0; i < n; i++)
 		total += weights[i];
 	if (total == 0)
-		return false;
+		return slots;
+	slots.any = true;
 	share_out(weights, seeds, n, total, quotas);
 	for (size_t slot = 0; slot < PLAN_SLOTS; slot++) {
 		size_t best = SIZE_MAX;
@@ -66,7 +65,41 @@ bool plan_slots_fill(const uint32_t *weights, const uint64_t *seeds, size_t n,
 			}
 		}
 		quotas[best]--;
-		ret_slots[slot] = best;
+		slots.server_idx[slot] = (uint16_t)best;
 	}
-	return true;
+	return slots;
+}
+
+/* Of PreferSameNode: this node's own server alone, while it has a weight. */
+static struct plan_slots fill_port(const struct plan_vip *pv, const struct api_port *port,
+				   const uint32_t *weights, const uint64_t *seeds, size_t n)
+{
+	uint32_t local[N_SERVERS_MAX] = {0};
+	bool keep_local = false;
+
+	for (size_t i = 0; port->prefer_same_node && i < n; i++) {
+		if (!pv->servers[i].self)
+			continue;
+		local[i] = weights[i];
+		keep_local |= weights[i] > 0;
+	}
+	return fill(keep_local ? local : weights, seeds, n);
+}
+
+/* Seeds tell servers apart, each time in the same way. */
+struct plan_slots *plan_vip_slots(const struct plan_vip *pv, const uint32_t *weights)
+{
+	struct plan_slots *slots = calloc(pv->vip->n_ports + 1, sizeof(*slots));
+	size_t n = pv->n_servers < N_SERVERS_MAX ? pv->n_servers : N_SERVERS_MAX;
+	uint64_t own = plan_hash_bytes(&pv->node_address, sizeof(pv->node_address));
+	uint64_t seeds[N_SERVERS_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		const struct addr *a = &pv->servers[i].address;
+
+		seeds[i] = plan_hash_mix(own ^ plan_hash_bytes(a, sizeof(*a)));
+	}
+	for (size_t i = 0; slots && i < pv->vip->n_ports; i++)
+		slots[i] = fill_port(pv, &pv->vip->ports[i], &weights[i * pv->n_servers], seeds, n);
+	return slots;
 }
