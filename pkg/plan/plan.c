@@ -100,10 +100,12 @@ void plan_ops_done(struct plan_ops *ops)
 
 int plan_service_cmp(const struct plan_service *a, const struct plan_service *b)
 {
-	int c = CMP(a->fwmark, b->fwmark);
+	int c = CMP(a->fwmark != 0, b->fwmark != 0);
 
 	if (c == 0)
 		c = CMP(a->family, b->family);
+	if (c == 0)
+		c = CMP(a->fwmark, b->fwmark);
 	if (c != 0 || a->fwmark != 0)
 		return c;
 	c = addr_cmp(&a->addr, &b->addr);

@@ -138,36 +138,65 @@ static bool is_own_mac(const struct plan_facts *f, const struct mac *m)
 	return false;
 }
 
+static int cmp_mac(const void *pa, const void *pb)
+{
+	const struct mac *a = pa, *b = pb;
+
+	return memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
+/* The MACs of the fellow nodes, sorted; one machine, one MAC, whichever family told it. */
+static size_t list_macs(const struct plan_facts *f, const struct plan_host *hosts, size_t n_hosts,
+			struct mac *ret)
+{
+	size_t n = 0, n_unique = 0;
+
+	for (size_t i = 0; i < f->n_neighs; i++) {
+		const struct plan_neigh *ne = &f->neighs[i];
+		struct plan_host key = {ne->ifindex, ne->addr};
+
+		if (!mac_is_zero(&ne->mac) && !is_own_mac(f, &ne->mac) &&
+		    bsearch(&key, hosts, n_hosts, sizeof(key), cmp_host))
+			ret[n++] = ne->mac;
+	}
+	qsort(ret, n, sizeof(*ret), cmp_mac);
+	for (size_t i = 0; i < n; i++) {
+		if (n_unique == 0 || !mac_eq(&ret[n_unique - 1], &ret[i]))
+			ret[n_unique++] = ret[i];
+	}
+	return n_unique;
+}
+
+static int add_macs(struct plan_builder *b, uint8_t family, const struct mac *macs, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = add_elem(b, (struct plan_elem){
+					.set = PLAN_SET_PEERS, .family = family, .mac = macs[i]});
+	return r;
+}
+
 static int add_peers(struct plan_builder *b)
 {
 	const struct plan *p = b->plan;
+	size_t n_hosts = b->facts->n_heard, n_macs;
 	AUTO(free_p) struct plan_host *hosts = NULL;
-	size_t n = b->facts->n_heard;
+	AUTO(free_p) struct mac *macs = calloc(b->facts->n_neighs + 1, sizeof(*macs));
 	int r = 0;
 
 	for (size_t i = 0; i < p->n_vips; i++)
-		n += p->vips[i].n_members + p->vips[i].n_servers;
-	hosts = calloc(n + 1, sizeof(*hosts));
-	if (!hosts)
+		n_hosts += p->vips[i].n_members + p->vips[i].n_servers;
+	hosts = calloc(n_hosts + 1, sizeof(*hosts));
+	if (!hosts || !macs)
 		return -ENOMEM;
-	n = list_hosts(p, b->facts, hosts);
-	qsort(hosts, n, sizeof(*hosts), cmp_host);
-	for (size_t i = 0; r == 0 && i < b->facts->n_neighs; i++) {
-		const struct plan_neigh *ne = &b->facts->neighs[i];
-		struct plan_host key = {ne->ifindex, ne->addr};
-		struct plan_elem e = {.set = PLAN_SET_PEERS, .mac = ne->mac};
-
-		if (mac_is_zero(&ne->mac) || !bsearch(&key, hosts, n, sizeof(key), cmp_host) ||
-		    is_own_mac(b->facts, &ne->mac))
-			continue;
-		/* one machine, one MAC, whichever family told it */
-		e.family = AF_INET;
-		if (b->k->mark4 != 0)
-			r = add_elem(b, e);
-		e.family = AF_INET6;
-		if (r == 0 && b->k->mark6 != 0)
-			r = add_elem(b, e);
-	}
+	n_hosts = list_hosts(p, b->facts, hosts);
+	qsort(hosts, n_hosts, sizeof(*hosts), cmp_host);
+	n_macs = list_macs(b->facts, hosts, n_hosts, macs);
+	if (b->k->mark4 != 0)
+		r = add_macs(b, AF_INET, macs, n_macs);
+	if (r == 0 && b->k->mark6 != 0)
+		r = add_macs(b, AF_INET6, macs, n_macs);
 	return r;
 }
 

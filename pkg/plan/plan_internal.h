@@ -144,7 +144,7 @@ struct plan_place { /* one of its addresses */
 	const struct plan_held *held;
 };
 
-/* All is made in the order of identities, so that there is next to nothing to sort. */
+/* All is made in the order of identities, and each but once, so that nothing is left to sort. */
 struct plan_builder {
 	const struct plan *plan;
 	const struct plan_facts *facts;

@@ -210,6 +210,22 @@ static int add_routes(struct plan_builder *b)
 	return 0;
 }
 
+static int cmp_link(const void *pa, const void *pb)
+{
+	const struct plan_linkconf *a = pa, *b = pb;
+
+	return (a->ifindex > b->ifindex) - (a->ifindex < b->ifindex);
+}
+
+static bool has_link(const struct plan_kernel *k, unsigned int ifindex)
+{
+	for (size_t i = 0; i < k->n_links; i++) {
+		if (k->links[i].ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
 static int add_links(struct plan_builder *b)
 {
 	struct plan_kernel *k = b->k;
@@ -218,12 +234,13 @@ static int add_links(struct plan_builder *b)
 	if (!k->links)
 		return -ENOMEM;
 	for (size_t i = 0; i < b->n_helds; i++) {
-		if (plan_vip_family(b->helds[i].pv) == AF_INET)
-			k->links[k->n_links++] =
-				(struct plan_linkconf){.ifindex = b->helds[i].pv->ifindex,
-						       .arp_ignore = 1,
-						       .arp_announce = 2};
+		const struct plan_vip *pv = b->helds[i].pv;
+
+		if (plan_vip_family(pv) == AF_INET && !has_link(k, pv->ifindex))
+			k->links[k->n_links++] = (struct plan_linkconf){
+				.ifindex = pv->ifindex, .arp_ignore = 1, .arp_announce = 2};
 	}
+	qsort(k->links, k->n_links, sizeof(*k->links), cmp_link);
 	return 0;
 }
 
@@ -257,23 +274,6 @@ static int add_node(struct plan_builder *b)
 	return r;
 }
 
-static void drop_duplicates(struct plan_kernel *k)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < k->n_elems; i++) {
-		if (n == 0 || plan_elem_cmp(&k->elems[n - 1], &k->elems[i]) != 0)
-			k->elems[n++] = k->elems[i];
-	}
-	k->n_elems = n;
-	n = 0;
-	for (size_t i = 0; i < k->n_links; i++) {
-		if (n == 0 || k->links[n - 1].ifindex != k->links[i].ifindex)
-			k->links[n++] = k->links[i];
-	}
-	k->n_links = n;
-}
-
 int plan_kernel_want(const struct plan *p, const struct plan_facts *facts, plan_verdict_fn verdict,
 		     const void *user, struct plan_kernel *ret)
 {
@@ -293,8 +293,6 @@ int plan_kernel_want(const struct plan *p, const struct plan_facts *facts, plan_
 		r = add_links(&b);
 	if (r < 0)
 		return r;
-	plan_kernel_sort(&k);
-	drop_duplicates(&k);
 	*ret = k;
 	k = (struct plan_kernel){0};
 	return 0;

@@ -12,12 +12,26 @@ struct state {
 	struct plan_ops ops;
 };
 
+/* By identity, and each but once. */
+static void assert_in_order(const struct plan_kernel *k)
+{
+	for (size_t i = 1; i < k->n_services; i++)
+		assert_true(plan_service_cmp(&k->services[i - 1], &k->services[i]) < 0);
+	for (size_t i = 1; i < k->n_elems; i++)
+		assert_true(plan_elem_cmp(&k->elems[i - 1], &k->elems[i]) < 0);
+	for (size_t i = 1; i < k->n_routes; i++)
+		assert_true(addr_cmp(&k->routes[i - 1].addr, &k->routes[i].addr) < 0);
+	for (size_t i = 1; i < k->n_links; i++)
+		assert_true(k->links[i - 1].ifindex < k->links[i].ifindex);
+}
+
 static void want(struct state *s)
 {
 	plan_kernel_done(&s->want);
 	world_plan(s->w);
 	assert_int_equal(plan_kernel_want(s->w->plan, &s->w->facts, world_verdict, s->w, &s->want),
 			 0);
+	assert_in_order(&s->want);
 }
 
 static void diff(struct state *s)
@@ -465,6 +479,7 @@ static void shuffle(struct state *s, struct dice *d)
 	w->facts.tcp_timeout_s = 100 + roll(d, 3);
 	w->facts.n_neighs = roll(d, 7);
 	w->addrs[1][0].addr = roll(d, 4) == 0 ? ip("192.168.44.49") : ip4_of(1);
+	w->addrs[1][1].addr = roll(d, 4) == 0 ? ip("fd00:44::41") : ip6_of(1);
 }
 
 /* What others may do behind our back. */
