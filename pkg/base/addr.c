@@ -109,11 +109,6 @@ bool addr_is_set(const struct addr *a)
 	return addr_len(a) > 0;
 }
 
-bool addr_eq(const struct addr *a, const struct addr *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
 /* AF_INET is 2 and AF_INET6 10 on Linux, but no one should have to know that. */
 static int family_rank(const struct addr *a)
 {
@@ -128,7 +123,6 @@ static uint64_t half(const struct addr *a, size_t at)
 	return be64toh(v);
 }
 
-/* As memcmp does it, which is a call: what sorts thousands of elements by address does little else. */
 bool addr_is_among(const struct addr *a, const struct addr *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -138,16 +132,18 @@ bool addr_is_among(const struct addr *a, const struct addr *list, size_t n)
 	return false;
 }
 
+/* As memcmp does it, which is a call: what sorts thousands of elements by address does little else. */
 int addr_cmp(const struct addr *a, const struct addr *b)
 {
-	int rank = family_rank(a) - family_rank(b);
 	uint64_t x = half(a, 0), y = half(b, 0);
 
-	if (rank == 0 && x == y) {
+	if (a->family != b->family)
+		return family_rank(a) - family_rank(b);
+	if (x == y) {
 		x = half(a, sizeof(x));
 		y = half(b, sizeof(y));
 	}
-	return rank ? rank : (x > y) - (x < y);
+	return (x > y) - (x < y);
 }
 
 int addr_order(const void *a, const void *b)
