@@ -305,13 +305,19 @@ static void emit_elem(struct diff *d, struct list *l, enum plan_op_type type,
 		append(d, l, &(struct plan_op){.type = type, .elem = *e});
 }
 
+/* Most are alike to the last byte, which is soon seen. */
+static int order_of(const struct plan_elem *want, const struct plan_elem *have)
+{
+	return memcmp(want, have, sizeof(*want)) == 0 ? 0 : plan_elem_cmp(want, have);
+}
+
 static void diff_elems(struct diff *d)
 {
 	const struct plan_elem *w = d->want->elems, *h = d->have->elems;
 	const struct plan_elem *w_end = w + d->want->n_elems, *h_end = h + d->have->n_elems;
 
 	while (w < w_end || h < h_end) {
-		int c = w == w_end ? 1 : h == h_end ? -1 : plan_elem_cmp(w, h);
+		int c = w == w_end ? 1 : h == h_end ? -1 : order_of(w, h);
 
 		if (c < 0) {
 			emit_elem(d, &d->lists[PLAN_OP_ELEM_ADD], PLAN_OP_ELEM_ADD, w);
