@@ -68,7 +68,8 @@ static int on_rtnl(void *user, int fd, uint32_t events, uint64_t now_ns)
 	}
 	if ((unsigned int)bits & (RTNL_CHANGED_LINK | RTNL_CHANGED_ROUTE | RTNL_CHANGED_LOST))
 		c->facts_dirty |= CONTROL_FACTS_ROUTES;
-	if ((unsigned int)bits & (RTNL_CHANGED_LINK | RTNL_CHANGED_ADDR | RTNL_CHANGED_LOST))
+	if ((unsigned int)bits &
+	    (RTNL_CHANGED_LINK | RTNL_CHANGED_ADDR | RTNL_CHANGED_OWN | RTNL_CHANGED_LOST))
 		c->facts_dirty |= CONTROL_FACTS_LINKS;
 	if ((unsigned int)bits & (RTNL_CHANGED_LINK | RTNL_CHANGED_LOST))
 		control_look(c, CONTROL_LOOK_RTNL, 2 * NS_PER_MS);

@@ -474,9 +474,6 @@ static bool facts_update(struct control *c)
 	unsigned int dirty = c->facts_dirty;
 	int links = 0, neighs = 0;
 
-	/* of our own addresses that came or went there was no word, and a plan must not take one for the node's */
-	if (c->dirty)
-		dirty |= CONTROL_FACTS_LINKS;
 	if (dirty & (CONTROL_FACTS_LINKS | CONTROL_FACTS_ROUTES))
 		links = control_facts_links(c, dirty & CONTROL_FACTS_ROUTES, &err);
 	else if (c->look & CONTROL_LOOK_LINKS)

@@ -198,7 +198,7 @@ static void on_note(struct control *c, const struct switchover_note *note, uint6
 	case SWITCHOVER_NOTE_DONE:
 		v->switch_active = note->active;
 		v->settled = true;
-		/* of what switchover does itself the kernel's word is ignored */
+		/* the kernel's word of it may still be under way */
 		c->facts_dirty |= CONTROL_FACTS_LINKS;
 		log_info(note->active ? "Addresses were taken" : "Addresses were given up",
 			 KV_STR("virtualIP", v->name),

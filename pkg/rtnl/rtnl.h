@@ -71,10 +71,12 @@ int rtnl_linkconf_set(struct rtnl *r, const struct plan_linkconf *c, struct verr
 #define RTNL_CHANGED_ROUTE 4u
 #define RTNL_CHANGED_NEIGH 8u
 #define RTNL_CHANGED_LOST 16u /* the socket overflowed: dump everything */
+#define RTNL_CHANGED_OWN 32u /* an address came or went through an ignored handle */
 int rtnl_monitor_open(struct rtnl *r, struct verr *reterr);
 int rtnl_monitor_fd(const struct rtnl *r); /* non-blocking, for the loop */
-/* Drains; returns the union of RTNL_CHANGED_ bits (>= 0) or -errno. Changes made through ignored
- * handles are no news; those made through r itself are. */
+/* Drains; returns the union of RTNL_CHANGED_ bits (>= 0) or -errno. Of what is done through ignored handles only
+ * that an address came or went is told, and no renewal (of an IPv6 address the kernel does not tell who
+ * changed it); what is done through r itself is news. */
 int rtnl_monitor_drain(struct rtnl *r);
 /* Another handle of ours, by its netlink port; NULL: none. */
 void rtnl_monitor_ignore(struct rtnl *r, const struct rtnl *other);

@@ -32,6 +32,8 @@ int rtnl_parse_end(const struct rtnl_msg *m, struct verr *reterr);
 /* Each: 0, -EBADMSG, or -EAGAIN for a message that this room does not care about. */
 int rtnl_parse_link(const struct rtnl_msg *m, struct plan_link *ret);
 int rtnl_parse_addr(const struct rtnl_msg *m, unsigned int *ret_ifindex, struct plan_ifaddr *ret);
+/* Only the lifetime of the address was set anew. False: it is new, or that is not to be told. */
+bool rtnl_is_renewal(const struct rtnl_msg *m);
 int rtnl_parse_neigh(const struct rtnl_msg *m, struct plan_neigh *ret);
 struct rtnl_route_info {
 	struct plan_route route; /* addr unset: a default route */

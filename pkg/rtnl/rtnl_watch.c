@@ -74,11 +74,13 @@ static unsigned int news(const struct rtnl *r, const struct rtnl_msg *m)
 	struct plan_link link;
 	struct plan_neigh neigh;
 
+	bool is_addr = m->type == RTM_NEWADDR || m->type == RTM_DELADDR;
+
 	if (m->port != 0 && is_ignored(r, m->port))
-		return 0;
+		return is_addr && !rtnl_is_renewal(m) ? RTNL_CHANGED_OWN : 0;
 	if (m->type == RTM_NEWLINK || m->type == RTM_DELLINK)
 		return rtnl_parse_link(m, &link) == 0 ? RTNL_CHANGED_LINK : 0;
-	if (m->type == RTM_NEWADDR || m->type == RTM_DELADDR)
+	if (is_addr)
 		return RTNL_CHANGED_ADDR;
 	if (m->type == RTM_NEWROUTE || m->type == RTM_DELROUTE)
 		return route_news(m);

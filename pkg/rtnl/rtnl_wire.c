@@ -198,6 +198,23 @@ int rtnl_parse_addr(const struct rtnl_msg *m, unsigned int *ret_ifindex, struct 
 	return 0;
 }
 
+/* The kernel keeps when an address was made, and when it was last written, in hundredths of a second. */
+bool rtnl_is_renewal(const struct rtnl_msg *m)
+{
+	struct netlink_cursor c;
+	struct netlink_attr a;
+	struct ifa_cacheinfo info = {0};
+
+	if (m->type != RTM_NEWADDR || m->len < sizeof(struct ifaddrmsg))
+		return false;
+	c = rtnl_attrs(m, sizeof(struct ifaddrmsg));
+	while (netlink_attr_next(&c, &a)) {
+		if (a.type == IFA_CACHEINFO && a.len >= sizeof(info))
+			memcpy(&info, a.p, sizeof(info));
+	}
+	return info.tstamp != info.cstamp;
+}
+
 int rtnl_parse_neigh(const struct rtnl_msg *m, struct plan_neigh *ret)
 {
 	const uint16_t resolved = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT;

@@ -393,8 +393,15 @@ static void monitor_tells_what_others_did(void **state)
 	assert_int_equal(rtnl_monitor_drain(e->r), 0);
 
 	assert_int_equal(rtnl_addr_set(own, e->d0, &vip, 30, &err), 0);
+	assert_int_equal(rtnl_monitor_drain(e->r), RTNL_CHANGED_OWN);
+	(void)usleep(30000); /* the kernel's stamps are in hundredths of a second */
+	assert_int_equal(rtnl_addr_set(own, e->d0, &vip, 40, &err), 0);
 	assert_int_equal(rtnl_route_add(own, &route, &err), 0);
 	assert_int_equal(rtnl_monitor_drain(e->r), 0);
+	assert_int_equal(rtnl_addr_del(own, e->d0, &vip, &err), 0);
+	assert_int_equal(rtnl_monitor_drain(e->r), RTNL_CHANGED_OWN);
+	assert_int_equal(rtnl_addr_set(other, e->d0, &vip, 30, &err), 0);
+	assert_int_equal(rtnl_monitor_drain(e->r), RTNL_CHANGED_ADDR);
 	assert_int_equal(rtnl_route_del(other, &route, &err), 0);
 	assert_int_equal(rtnl_monitor_drain(e->r), RTNL_CHANGED_ROUTE);
 	assert_int_equal(rtnl_addr_del(other, e->d0, &vip, &err), 0);
