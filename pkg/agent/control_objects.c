@@ -43,15 +43,18 @@ bool control_owns(const struct control *c, const struct addr *a)
 
 int control_own(struct control *c, const struct addr *a)
 {
-	if (control_owns(c, a))
+	size_t at = addr_first(c->owned, c->n_owned, sizeof(*a), a);
+
+	if (at < c->n_owned && addr_eq(&c->owned[at], a))
 		return 0;
 	struct addr *grown = realloc(c->owned, (c->n_owned + 1) * sizeof(*grown));
 
 	if (!grown)
 		return -ENOMEM;
 	c->owned = grown;
-	c->owned[c->n_owned++] = *a;
-	qsort(c->owned, c->n_owned, sizeof(*c->owned), addr_order);
+	memmove(&c->owned[at + 1], &c->owned[at], (c->n_owned - at) * sizeof(*a));
+	c->owned[at] = *a;
+	c->n_owned++;
 	return 0;
 }
 
