@@ -136,6 +136,75 @@ repairs_are()
 	[ "$(lab_json node01 .kernel.repairs.services)" = "$1" ]
 }
 
+# agent_at NODE: the process of the agent there.
+agent_at()
+{
+	for pid in $(ip netns pids "$1"); do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != vipd ] || echo "$pid"
+	done
+}
+
+# may_only NODE CAPABILITY...: that the agent has and can get no other capability, no new privilege, and a filter of system
+# calls.
+may_only()
+{
+	pid=$(agent_at "$1")
+	shift
+	mask=0
+	for capability in "$@"; do
+		case $capability in
+		NET_ADMIN) bit=12 ;;
+		NET_RAW) bit=13 ;;
+		SYS_NICE) bit=23 ;;
+		esac
+		mask=$((mask | 1 << bit))
+	done
+	mask=$(printf '%016x' $mask)
+	grep -E '^(Cap(Prm|Eff|Bnd)|NoNewPrivs|Seccomp):' "/proc/$pid/status" | tr -s '\t\n' ' ' | tee "$LAB/may"
+	[ "$(cat "$LAB/may")" = "CapPrm: $mask CapEff: $mask CapBnd: $mask NoNewPrivs: 1 Seccomp: 2 " ]
+}
+
+# is_realtime NODE: the election's thread is, and no other.
+is_realtime()
+{
+	pid=$(agent_at "$1")
+	for task in "/proc/$pid/task"/*; do
+		echo "$(cat "$task/comm") $(chrt -p "${task##*/}" | sed -n 's/.*policy: //p')"
+	done | sort | tee "$LAB/threads"
+	[ "$(awk '$2 == "SCHED_FIFO" { print $1 }' "$LAB/threads")" = vipd-election ]
+}
+
+# api_of NODE: where the agent is connected, but for its checks of the nodes and the kubelet's probes.
+api_of()
+{
+	lab_in "$1" ss -Htnp state established | awk -v pid="pid=$(agent_at "$1")," '
+		index($0, pid) && $4 !~ /^(127\.|192\.168\.44\.5[12]:)/ { print $4 }' | sort -u
+}
+
+# asks_api NODE ADDRESS:PORT: of that one, and no other.
+asks_api()
+{
+	api_of "$1" | tee "$LAB/api"
+	[ "$(cat "$LAB/api")" = "$2" ]
+}
+
+# monitored: of the pods that the PodMonitor selects, the address and the port that it names.
+monitored()
+{
+	kubectl -n vipd-system get podmonitor vipd -o json >"$LAB/monitor" || return
+	kubectl -n vipd-system get pods -o json \
+		-l "$(jq -r '.spec.selector.matchLabels | to_entries | map("\(.key)=\(.value)") | join(",")' "$LAB/monitor")" |
+		jq -r --arg port "$(jq -r '.spec.podMetricsEndpoints[0].port' "$LAB/monitor")" '.items[] |
+			"\(.status.podIP):\(.spec.containers[].ports[] | select(.name == $port).containerPort)"' | sort | tr '\n' ' '
+}
+
+# scraped ADDRESS:PORT: metrics of an agent whose election has real-time priority, as Prometheus gets them from outside.
+scraped()
+{
+	lab_in client curl -fs -m 20 "http://$1/metrics" >"$LAB/metrics" &&
+		grep -x -e 'vipd_election_realtime 1' "$LAB/metrics"
+}
+
 # nothing_left NODE: no address, rule, route, IPVS service or setting of vipd's, and nothing that synchronises.
 nothing_left()
 {
@@ -176,6 +245,9 @@ expect "applied" kubectl apply -f deploy/examples/
 wait_for $((30 * T)) "node01 is active for all three" all_at node01
 for n in node01 node02; do
 	wait_for $((30 * T)) "$n: all real servers passed their check" healthy $n
+done
+for n in node01 node02; do
+	expect "$n: two capabilities" may_only $n NET_ADMIN NET_RAW
 done
 expect "vipd status" kubectl -n vipd-system exec daemonset/vipd -- /usr/sbin/vipd status
 answers_everywhere
@@ -229,12 +301,35 @@ step "a rolling update"
 for n in node01 node02; do
 	wait_for $((30 * T)) "$n: all real servers passed their check" healthy $n
 done
+note "the agents ask the API at $(api_of node01)"
+expect "the kind PodMonitor" kubectl create -f "$LAB_TOP/tests/e2e/podmonitor.yaml"
+wait_for 60 "is served" kubectl wait --for=condition=Established crd/podmonitors.monitoring.coreos.com --timeout=20s
 expect "50 connections" lab_hold held client $SSH 22 -n 50 -i 2000 -q 10 -t 60000
-expect "helm upgrade, with the settings of IPVS" helm upgrade vipd deploy/chart/vipd --namespace vipd-system \
-	--reuse-values --set ipvsSettings=true
+lab_watch new client $SSH 22 -i 500 -t 30000
+expect "helm upgrade, with all that is off by default" helm upgrade vipd deploy/chart/vipd --namespace vipd-system \
+	--reuse-values --set ipvsSettings=true,realtime=true,podMonitor.enabled=true \
+	--set k8sServiceHost=$KUBE_ADDRESS,k8sServicePort="$KUBE_API_PORT"
 wait_for 600 "the new agents are ready" agents_ready
-expect "which may write the settings" lab_json node01 .kernel.settings.writable
 wait_for $((30 * T)) "node01 is active for all three" all_at node01
+# What was tried during the last move succeeds with its next try.
+sleep 3
+new=$(lab_report new)
+note "$new"
+# The new agents take over one after the other: node01 leaves and comes back. One whose first packets are under way during
+# a move may be reset (README).
+expect "the address answered all the time" [ "$(field failed "$new")" -le 2 ]
+for n in node01 node02; do
+	expect "$n: three capabilities" may_only $n NET_ADMIN NET_RAW SYS_NICE
+	expect "$n: the election has real-time priority" is_realtime $n
+	expect "$n: which its status tells" lab_json $n .kernel.realtime
+	expect "$n: it may write the settings of IPVS" lab_json $n .kernel.settings.writable
+	expect "$n: and does" [ "$(lab_in $n cat /proc/sys/net/ipv4/vs/expire_nodest_conn)" = 1 ]
+	expect "$n: it asks the API server itself" asks_api $n "$KUBE_ADDRESS:$KUBE_API_PORT"
+done
+expect "PodMonitor: the nodes' addresses" [ "$(monitored)" = "192.168.44.51:9755 192.168.44.52:9755 " ]
+for n in node01 node02; do
+	expect "$n: metrics, from outside" scraped "$(lab_address $n):9755"
+done
 held=$(lab_report held)
 note "$held"
 expect "all 50 stood" [ "$(($(field node01 "$held") + $(field node02 "$held")))" = 50 ]
