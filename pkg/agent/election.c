@@ -17,6 +17,8 @@
 /* Above the kernel's threads for interrupts is no place for us; above everybody else's work is. */
 #define REALTIME_PRIORITY 20
 #define STACK_PREFAULT (64 * 1024)
+/* No kernel has smaller pages; larger ones are touched more than once. */
+#define PAGE_MIN 4096
 #define LINK_MESSAGES 64
 /* A thousand new instances must not put off the adverts of the old ones. */
 #define CMDS_PER_TURN 16
@@ -196,7 +198,7 @@ static void prefault_stack(void)
 {
 	volatile uint8_t page[STACK_PREFAULT];
 
-	for (size_t k = 0; k < sizeof(page); k += 4096)
+	for (size_t k = 0; k < sizeof(page); k += PAGE_MIN)
 		page[k] = 0;
 }
 
