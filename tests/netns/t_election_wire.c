@@ -28,8 +28,9 @@ static void until_heard(int ear, uint8_t version, uint8_t vrid, uint8_t priority
 				return;
 		}
 		if (mono_now_ns() > give_up_ns)
-			fail_msg("no advert of version %u, VRID %u, priority %u", version, vrid,
-				 priority);
+			fail_msg("no advert of version %u, VRID %u, priority %u (a %s, %s; b %s)",
+				 version, vrid, priority, vrrp_state_name(a.state),
+				 vrrp_why_name(a.why), vrrp_state_name(b.state));
 		pump();
 	}
 }
