@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # timeout: 400
 # What vipd cannot do because of where packets arrive (README), each limit with what passed the switch: two nodes that are
 # active for an IPv6 address, between which a client goes to and fro, and a port that the nodes themselves translate, as
