@@ -204,6 +204,11 @@ static void on_note(struct control *c, const struct switchover_note *note, uint6
 			 KV_STR("virtualIP", v->name),
 			 KV_STR("took", mono_span_text(note->took_ns, span, sizeof(span))));
 		control_look(c, 0, 50 * NS_PER_MS);
+		/* one that has answered meanwhile must not wait for the next look, nor be taken for somebody else's change */
+		if (note->silenced) {
+			c->is_as_wanted = false;
+			control_changed(c);
+		}
 		break;
 	case SWITCHOVER_NOTE_ERROR:
 		log_error("Switchover failed", KV_STR("virtualIP", v->name),

@@ -78,6 +78,7 @@ static void note(struct switchover *s, enum switchover_note_type type, uint32_t 
 		.active = v && v->state == SW_ACTIVE,
 		.error = res ? res->error : 0,
 		.what = res ? res->what : NULL,
+		.silenced = res && res->silenced,
 		.took_ns = mono_now_ns() - began_ns,
 		.at_ns = began_ns,
 	};

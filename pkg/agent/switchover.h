@@ -66,6 +66,7 @@ struct switchover_note {
 	bool active; /* role as applied */
 	int error;
 	const char *what; /* static text: the step that failed */
+	bool silenced; /* DONE: the suspect's destinations have weight 0, whatever is wanted by now */
 	uint64_t took_ns;
 	uint64_t at_ns;
 };

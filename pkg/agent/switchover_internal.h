@@ -29,6 +29,7 @@ struct sw_vip {
 struct sw_result {
 	int error; /* -errno */
 	const char *what; /* static text */
+	bool silenced; /* destinations of the suspect have weight 0 now */
 };
 
 struct sw_kernel {

@@ -13,8 +13,10 @@ void sw_role_free(struct plan_role *r)
 
 static void keep_first(struct sw_result *res, int r, const char *what)
 {
-	if (r < 0 && res->error == 0)
-		*res = (struct sw_result){.error = r, .what = what};
+	if (r < 0 && res->error == 0) {
+		res->error = r;
+		res->what = what;
+	}
 }
 
 /* The deletions, then the additions: one transaction, or as many as the limit of its size asks for. */
@@ -85,8 +87,10 @@ static void silence_suspect(struct sw_kernel *k, const struct plan_role *r,
 				if (!addr_eq(&svc->dests[d].addr, server))
 					continue;
 				rc = ipvs_set_weight(k->ipvs, svc, &svc->dests[d], 0, NULL);
-				if (rc != -ENOENT)
-					keep_first(res, rc, "weight 0 for the suspect");
+				if (rc == -ENOENT)
+					continue;
+				keep_first(res, rc, "weight 0 for the suspect");
+				res->silenced = true;
 			}
 		}
 	}

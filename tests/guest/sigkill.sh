@@ -20,6 +20,7 @@ wait_for 15 "node01's daemons passed their check again" all_weights 1 node02
 wait_for 15 "node01's daemons passed their check again" lab_weight_is 1 node02 $SSH 22 192.168.44.51
 balanced client node01 node02
 spread node01 node01 node02
+expect "that they were suspected is nobody else's change" lab_json node02 '.kernel.repairs.destinations == 0'
 
 step "start again"
 lab_agent_start node01

@@ -119,6 +119,19 @@ static struct plan_role *make_role(struct env *e)
 	return r;
 }
 
+/* What control is told of it: whether weights were changed. */
+static bool silenced(struct env *e)
+{
+	struct pollfd p = {.fd = ring_fd(e->rings.notes), .events = POLLIN};
+	struct switchover_note n;
+
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	ring_clear_fd(e->rings.notes);
+	assert_true(ring_pop(e->rings.notes, &n));
+	assert_int_equal(n.type, SWITCHOVER_NOTE_DONE);
+	return n.silenced;
+}
+
 static int take(struct env *e, bool suspect, const char *source)
 {
 	struct switchover_order o = {
@@ -159,15 +172,19 @@ static void the_suspect_gets_no_new_connections(void **state)
 
 	assert_true(ring_push(e->rings.cmds, &c));
 	assert_int_equal(take(e, false, "10.1.0.66"), 0); /* no suspicion */
+	assert_false(silenced(e));
 	assert_int_equal(take(e, true, "10.1.0.99"), 0); /* a stranger */
+	assert_false(silenced(e));
 	assert_int_equal(weight(e, 22, "10.1.0.6"), 3);
 	assert_int_equal(weight(e, 22, "10.1.0.7"), 3);
 	assert_int_equal(take(e, true, "10.1.0.66"), 0);
+	assert_true(silenced(e));
 	assert_int_equal(weight(e, 22, "10.1.0.5"), 3);
 	assert_int_equal(weight(e, 22, "10.1.0.6"), 0);
 	assert_int_equal(weight(e, 22, "10.1.0.7"), 3);
 	assert_int_equal(weight(e, 80, "10.1.0.6"), UINT32_MAX); /* was not there, is not made */
 	assert_int_equal(take(e, true, "10.1.0.7"), 0);
+	assert_true(silenced(e));
 	assert_int_equal(weight(e, 80, "10.1.0.7"), 0);
 	assert_int_equal(weight(e, 80, "10.1.0.5"), 3);
 }
