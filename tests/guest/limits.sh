@@ -73,7 +73,9 @@ fates()
 		}
 		$5 == at && $6 in to {
 			if ($7 == "S.") server[$6] = $2
-			if ($7 ~ /R/ && !($6 in reset)) { reset[$6] = $1; by[$6] = $2 }
+			# Of one that its server has ended nothing is lost any more.
+			if ($7 ~ /F/) ended[$6] = 1
+			if ($7 ~ /R/ && !($6 in reset) && !($6 in ended)) { reset[$6] = $1; by[$6] = $2 }
 		}
 		END {
 			for (i = 1; i <= n; i++) {
