@@ -9,6 +9,8 @@
 #define LOOK_NS (500 * NS_PER_MS)
 #define MERGE_NS (2 * NS_PER_MS)
 #define RETRY_NS NS_PER_S
+/* While edits keep coming, of so many parts of the time more than planning takes there is no planning. */
+#define REST_SHARE 3
 
 void control_changed(struct control *c)
 {
@@ -18,7 +20,8 @@ void control_changed(struct control *c)
 
 void control_edited(struct control *c)
 {
-	uint64_t now_ns = mono_now_ns(), at_ns = c->planned_ns + MERGE_NS;
+	uint64_t now_ns = mono_now_ns(), rest_ns = REST_SHARE * c->plan_took_ns;
+	uint64_t at_ns = c->planned_ns + (rest_ns > MERGE_NS ? rest_ns : MERGE_NS);
 
 	c->dirty = true;
 	control_look(c, 0, at_ns > now_ns ? at_ns - now_ns : 0);
@@ -584,8 +587,10 @@ int control_turn(void *user, uint64_t now_ns)
 	c->ready = c->has_want && !c->kernel_refuses && c->synced;
 	if (c->objects_changed)
 		(void)loop_timer_set(c->saver, now_ns + 200 * NS_PER_MS);
-	if (dirty)
+	if (dirty) {
 		c->planned_ns = mono_now_ns();
+		c->plan_took_ns = c->planned_ns - now_ns;
+	}
 	look_again(c);
 	return 0;
 }

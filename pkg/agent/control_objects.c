@@ -86,18 +86,20 @@ static void problem_set(struct control *c, const char *key, const char *text)
 	}
 }
 
-static void problem_clear(struct control *c, const char *key)
+/* True if there was one. */
+static bool problem_clear(struct control *c, const char *key)
 {
 	struct control_problem *p = NULL;
 
 	HASH_FIND_STR(c->problems, key, p);
 	if (!p)
-		return;
+		return false;
 	log_info("Object is usable again", KV_STR("object", key));
 	HASH_DEL(c->problems, p);
 	free(p->key);
 	free(p->text);
 	free(p);
+	return true;
 }
 
 static void object_key(const struct object_event *ev, char *buf, size_t size)
@@ -345,43 +347,47 @@ static bool vip_same(struct control_object *old, struct control_object *fresh)
 	return true;
 }
 
-static void on_set(struct control *c, const struct object_event *ev)
+/* True if there is something to plan: with a thousand VIPs most of what a watch tells is what agents have written. */
+static bool on_set(struct control *c, const struct object_event *ev)
 {
 	char key[3 * API_NAME_MAX];
 	struct verr err = {0};
 	struct control_object *o = NULL, *old = NULL;
+	bool was_bad;
 
 	object_key(ev, key, sizeof(key));
 	int r = object_decode(c, ev, &o, &err);
 
 	if (r == -EOPNOTSUPP) {
 		log_debug(3, "Object of another kind was skipped", KV_STR("object", key));
-		return;
+		return false;
 	}
 	HASH_FIND_STR(c->objects, key, old);
 	if (r < 0) {
 		problem_set(c, key, err.msg);
 		if (old)
 			old->stale = false; /* the last good version keeps running */
-		return;
+		return true;
 	}
-	problem_clear(c, key);
+	was_bad = problem_clear(c, key);
 	if (old && o->secret)
 		secret_keep(c, o, old);
 	if (old && unchanged(old, o)) {
+		was_bad |= old->stale || old->gone;
 		old->stale = old->gone = false;
 		control_object_unref(o);
-		return;
+		return was_bad;
 	}
 	if (old && o->vip && vip_same(old, o)) {
 		control_object_unref(o);
 		control_report_changed(c);
-		return;
+		return was_bad;
 	}
 	log_debug(2, old ? "Object changed" : "Object was added", KV_STR("object", key),
 		  KV_STR("origin", ev->origin));
 	object_put(c, o, key);
 	c->objects_changed = true;
+	return true;
 }
 
 static void on_gone(struct control *c, const struct object_event *ev)
@@ -432,7 +438,8 @@ void control_sink(void *user, const struct object_event *ev)
 
 	switch (ev->type) {
 	case OBJECT_SET:
-		on_set(c, ev);
+		if (!on_set(c, ev))
+			return;
 		break;
 	case OBJECT_GONE:
 		on_gone(c, ev);

@@ -12,6 +12,7 @@ static const struct agent_conf conf = {.manifests_dir = "d", .node_name = "node0
 
 struct fixture {
 	struct control c;
+	struct control_object *o;
 };
 
 static int on_turn(void *user, uint64_t now_ns)
@@ -44,15 +45,20 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void set(struct fixture *f, const char *origin, int vrid)
+static json_t *vip(int vrid)
 {
-	json_auto_t *object =
-		json_pack("{s:s, s:s, s:{s:s}, s:{s:[s], s:{s:i}, s:[{s:s, s:i}]}}", "apiVersion",
-			  API_GROUP_VERSION, "kind", "VirtualIP", "metadata", "name", "ssh", "spec",
-			  "addresses", "192.0.2.1", "vrrp", "virtualRouterID", vrid, "ports",
-			  "name", "ssh", "port", 22);
+	json_t *object =
+		json_pack("{s:s, s:s, s:{s:s, s:s, s:i}, s:{s:[s], s:{s:i}, s:[{s:s, s:i}]}}",
+			  "apiVersion", API_GROUP_VERSION, "kind", "VirtualIP", "metadata", "name",
+			  "ssh", "uid", "u", "generation", vrid, "spec", "addresses", "192.0.2.1",
+			  "vrrp", "virtualRouterID", vrid, "ports", "name", "ssh", "port", 22);
 
 	assert_non_null(object);
+	return object;
+}
+
+static void tell(struct fixture *f, json_t *object, const char *origin)
+{
 	control_sink(&f->c, &(struct object_event){
 				    .type = OBJECT_SET,
 				    .kind = "VirtualIP",
@@ -61,6 +67,13 @@ static void set(struct fixture *f, const char *origin, int vrid)
 				    .object = object,
 				    .origin = origin,
 			    });
+}
+
+static void set(struct fixture *f, const char *origin, int vrid)
+{
+	json_auto_t *object = vip(vrid);
+
+	tell(f, object, origin);
 }
 
 static void second(struct fixture *f, enum object_event_type type, const char *origin)
@@ -145,12 +158,55 @@ static void the_first_edit_is_planned_at_once(void **state)
 	assert_true(f->c.turn_ns <= mono_now_ns());
 }
 
+static void planning_leaves_time_for_others(void **state)
+{
+	struct fixture *f = *state;
+
+	f->c.planned_ns = mono_now_ns();
+	f->c.plan_took_ns = 40 * NS_PER_MS;
+	set(f, "d/a.yaml:1", 1);
+	assert_true(f->c.turn_ns >= f->c.planned_ns + 100 * NS_PER_MS);
+}
+
+static void what_agents_write_is_no_edit(void **state)
+{
+	struct fixture *f = *state;
+	json_auto_t *object = vip(1);
+	const struct control_object *o;
+
+	tell(f, object, "api");
+	f->c.dirty = false;
+	/* the same once more, as in a list; */
+	tell(f, object, "api");
+	assert_false(f->c.dirty);
+	/* its status, which reports go by; */
+	assert_int_equal(
+		json_object_set_new(object, "status", json_pack("{s:s}", "activeNode", "node01")),
+		0);
+	tell(f, object, "api");
+	assert_false(f->c.dirty);
+	o = control_object_find(&f->c, "VirtualIP", "ssh");
+	assert_true(o && json_equal(o->raw, object));
+	/* the same, where the state directory had it: it is confirmed now; */
+	HASH_FIND_STR(f->c.objects, "VirtualIP/ssh", f->o);
+	f->o->stale = true;
+	tell(f, object, "api");
+	assert_true(f->c.dirty);
+	/* and after a version that was bad. */
+	set(f, "api", 999);
+	f->c.dirty = false;
+	tell(f, object, "api");
+	assert_true(f->c.dirty);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_edit_is_planned_at_once),
+		TEST(planning_leaves_time_for_others),
+		TEST(what_agents_write_is_no_edit),
 		TEST(a_second_object_is_told_of_until_it_is_gone),
 		TEST(what_is_wrong_with_the_first_one_stays_without_the_second),
 	};
