@@ -152,7 +152,7 @@ static int object_decode(struct control *c, const struct object_event *ev,
 		return r;
 	}
 	api_problems_done(&problems);
-	o->raw = json_deep_copy(ev->object);
+	o->raw = json_incref(ev->object);
 	o->origin = strdup(ev->origin ? ev->origin : "");
 	if (!o->raw || !o->origin) {
 		control_object_unref(o);
@@ -209,16 +209,17 @@ static int secret_keep_key(struct control_object *fresh, const struct control_ob
 			   const char *key)
 {
 	static const char *const maps[] = {"data", "stringData"};
+	json_auto_t *raw = json_deep_copy(fresh->raw);
 	struct api_secret *secret = NULL;
-	int r = 0;
+	int r = raw ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < ARRAY_LEN(maps) && r == 0; i++) {
 		json_t *value = json_object_get(json_object_get(old->raw, maps[i]), key);
-		json_t *map = json_object_get(fresh->raw, maps[i]);
+		json_t *map = json_object_get(raw, maps[i]);
 
 		if (value && !json_is_object(map)) {
 			map = json_object();
-			r = json_object_set_new(fresh->raw, maps[i], map);
+			r = json_object_set_new(raw, maps[i], map);
 		}
 		if (value && r == 0)
 			r = json_object_set(map, key, value);
@@ -226,10 +227,12 @@ static int secret_keep_key(struct control_object *fresh, const struct control_ob
 			(void)json_object_del(map, key);
 	}
 	if (r == 0)
-		r = api_secret_decode(fresh->raw, &secret, NULL);
+		r = api_secret_decode(raw, &secret, NULL);
 	if (r == 0) {
 		api_secret_free(fresh->secret);
 		fresh->secret = secret;
+		json_decref(fresh->raw);
+		fresh->raw = json_incref(raw);
 	}
 	return r;
 }
@@ -506,8 +509,8 @@ static const char *meta_text(const json_t *object, const char *key)
 }
 
 /* NULL: it is no object. The key has room for 3 * API_NAME_MAX. */
-static struct control_object *saved_object(struct control *c, const json_t *object,
-					   const char *origin, char *ret_key)
+static struct control_object *saved_object(struct control *c, json_t *object, const char *origin,
+					   char *ret_key)
 {
 	const struct object_event ev = {
 		.type = OBJECT_SET,
@@ -529,7 +532,7 @@ static struct control_object *saved_object(struct control *c, const json_t *obje
 static void load_one(struct control *c, const json_t *entry)
 {
 	const char *origin = json_string_value(json_object_get(entry, "origin"));
-	const json_t *before = json_object_get(entry, "before");
+	json_t *before = json_object_get(entry, "before");
 	char key[3 * API_NAME_MAX], before_key[3 * API_NAME_MAX];
 	struct control_object *o = saved_object(c, json_object_get(entry, "object"), origin, key);
 

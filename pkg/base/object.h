@@ -1,6 +1,7 @@
 /*
  * object: one change of one API object, as both sources of objects (pkg/kube and pkg/manifest) deliver it.
- * A source calls its sink from its loop; the event and all that it points to are borrowed for the call.
+ * A source calls its sink from its loop; the event and all that it points to are borrowed for the call. Of the object
+ * a reference may be kept: nobody changes it.
  */
 #ifndef VIPD_BASE_OBJECT_H
 #define VIPD_BASE_OBJECT_H
@@ -21,7 +22,7 @@ struct object_event {
 	const char *kind; /* "VirtualIP", "Node", "Secret"; NULL for SYNCED and for a bad file */
 	const char *namespace_; /* "" where cluster-scoped or not given */
 	const char *name;
-	const json_t *object; /* OBJECT_SET: the whole object, apiVersion and kind included */
+	json_t *object; /* OBJECT_SET: the whole object, apiVersion and kind included */
 	const char *origin; /* where from, for people: "dir/ssh.yaml:3" or "kube-apiserver" */
 	const char *problem; /* OBJECT_BAD: one line that names file, line and what is wrong */
 };

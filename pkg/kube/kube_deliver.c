@@ -18,7 +18,7 @@ static const char *text_of(const json_t *object, const char *key)
 /* ---- to the sink ---- */
 
 void kube_deliver(const struct kube_reflector *r, enum object_event_type type,
-		  const struct kube_meta *m, const json_t *object)
+		  const struct kube_meta *m, json_t *object)
 {
 	const struct object_event ev = {
 		.type = type,

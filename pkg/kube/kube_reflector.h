@@ -30,7 +30,7 @@ struct kube_reflector {
 
 /* m: NULL for what is not of an object. */
 void kube_deliver(const struct kube_reflector *r, enum object_event_type type,
-		  const struct kube_meta *m, const json_t *object);
+		  const struct kube_meta *m, json_t *object);
 /* These note it in the store as well; -ENOMEM: nothing has happened. */
 int kube_deliver_set(struct kube_reflector *r, json_t *object, const char *api_version);
 int kube_deliver_gone(struct kube_reflector *r, const struct kube_meta *m);
