@@ -245,14 +245,14 @@ weight_took()
 # took COMMAND...: after it, until what is in $want succeeds; in ms.
 took()
 {
-	began=$(lab_now_ms)
+	began=$(now_ms)
 	"$@"
 	# shellcheck disable=SC2086 # words
 	until $want; do
-		[ $(($(lab_now_ms) - began)) -lt 180000 ] || fail "not programmed within 180 s: $want"
+		[ $(($(now_ms) - began)) -lt 180000 ] || fail "not programmed within 180 s: $want"
 		sleep 0.02
 	done
-	took_ms=$(($(lab_now_ms) - began))
+	took_ms=$(($(now_ms) - began))
 }
 
 # The ten real servers of all of them.

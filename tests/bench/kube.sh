@@ -5,7 +5,7 @@
 . "$LAB_TOP/tests/kube/node01.sh"
 node01_enter "$@"
 . "$LAB_TOP/tests/bench/lib.sh"
-LAB_START_MS=$(lab_now_ms)
+LAB_START_MS=$(now_ms)
 set -u
 
 kube_need

@@ -365,9 +365,9 @@ for n in node01 node02; do
 done
 # Longer than three of its rounds.
 before=$(lab_json node01 .kernel.repairs.services)
-since=$(lab_now_ms)
+since=$(now_ms)
 answers_everywhere
-until [ $(($(lab_now_ms) - since)) -gt 16000 ]; do
+until [ $(($(now_ms) - since)) -gt 16000 ]; do
 	sleep 0.5
 done
 expect "excludeCIDRs: nothing was deleted" repairs_are "$before"

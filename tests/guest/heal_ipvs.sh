@@ -24,14 +24,14 @@ sleep 3
 # repaired: waits until all is there again; took: the milliseconds it was not, without what it takes to look here.
 repaired()
 {
-	t0=$(lab_now_ms)
+	t0=$(now_ms)
 	until load_healthy node01 && lab_in node01 ipvsadm -Sn | grep -q "^-A -f"; do
-		[ $(($(lab_now_ms) - t0)) -lt 30000 ] || fail "not put back"
+		[ $(($(now_ms) - t0)) -lt 30000 ] || fail "not put back"
 	done
-	t1=$(lab_now_ms)
+	t1=$(now_ms)
 	load_healthy node01
 	lab_in node01 ipvsadm -Sn | grep -q "^-A -f"
-	look=$(($(lab_now_ms) - t1))
+	look=$(($(now_ms) - t1))
 	took=$((t1 - t0 - look))
 	echo $took >>"$LAB/took"
 	# A look that just missed it is the test's own time as well.

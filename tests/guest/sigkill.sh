@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # The active agent is killed: the VIPs move after the master-down interval, the dead one's addresses go by
 # themselves, its daemons go on serving, no connection is lost; it is adopted and takes the VIPs back.
 . "$(dirname "$0")/../lib/lab.sh"

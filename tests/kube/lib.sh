@@ -21,6 +21,7 @@
 KUBE_ADDRESS=${KUBE_ADDRESS:-127.0.0.1}
 KUBE_CONTROLLERS=${KUBE_CONTROLLERS:-'*,-node-lifecycle-controller'}
 KUBE_PATIENCE=${KUBE_PATIENCE:-1}
+. "$KUBE_TOP/tests/lib/pause.sh"
 
 kube_need()
 {
@@ -56,9 +57,11 @@ kube_within()
 {
 	kube_end_s=$(($(kube_now_s) + $1 * KUBE_PATIENCE))
 	shift
+	kube_look=$(now_ms)
 	until "$@" >/dev/null 2>&1; do
 		[ "$(kube_now_s)" -lt "$kube_end_s" ] || return 1
-		sleep 0.2
+		pause $(($(now_ms) - kube_look))
+		kube_look=$(now_ms)
 	done
 }
 

@@ -67,7 +67,7 @@ listed_anew()
 # token NODE SECONDS: a token that is good for so long takes the place of the one before, by links, as the kubelet does it.
 token()
 {
-	token_dir=$KUBE/account-$1 token_new=..$(lab_now_ms)
+	token_dir=$KUBE/account-$1 token_new=..$(now_ms)
 	mkdir -p "$token_dir/$token_new"
 	kube_token "vipd-$1" "$2" >"$token_dir/$token_new/token" || fail "a token for $1"
 	ln -s "$token_new" "$token_dir/..new" && mv -T "$token_dir/..new" "$token_dir/..data" || fail "links"

@@ -63,8 +63,8 @@ segment_agent()
 # holds SECONDS TEXT COMMAND...: within that time.
 holds()
 {
-	holds_limit=$1 holds_text=$2 holds_from=$(lab_now_ms)
+	holds_limit=$1 holds_text=$2 holds_from=$(now_ms)
 	shift 2
 	kube_within "$holds_limit" "$@" || fail "not within $holds_limit s: $holds_text"
-	note "$holds_text ($(seconds $(($(lab_now_ms) - holds_from))) s)"
+	note "$holds_text ($(seconds $(($(now_ms) - holds_from))) s)"
 }

@@ -22,15 +22,9 @@ VIPD=${VIPD:-$LAB_TOP/build/vipd}
 LAB_TOOLS=${LAB_TOOLS:-$LAB_TOP/build/tools}
 PATH=$LAB_TOOLS:$PATH:/usr/sbin:/sbin
 export PATH VIPD
+. "$LAB_TOP/tests/lib/pause.sh"
 
 # --- saying and expecting
-
-lab_now_ms()
-{
-	# /proc/uptime is monotonic and needs no program; hundredths are enough.
-	read -r lab_up _ </proc/uptime
-	echo "${lab_up%.*}${lab_up#*.}0"
-}
 
 step()
 {
@@ -44,7 +38,7 @@ note()
 
 lab_clock()
 {
-	lab_ms=$(($(lab_now_ms) - LAB_START_MS))
+	lab_ms=$(($(now_ms) - LAB_START_MS))
 	printf '[%3d.%02d]' $((lab_ms / 1000)) $((lab_ms % 1000 / 10))
 }
 
@@ -109,13 +103,16 @@ within()
 {
 	lab_limit=$1
 	shift
-	lab_t0=$(lab_now_ms)
+	lab_t0=$(now_ms)
+	lab_look=$lab_t0
 	until "$@" >/dev/null 2>&1; do
-		LAB_WAITED_MS=$(($(lab_now_ms) - lab_t0))
+		lab_t=$(now_ms)
+		LAB_WAITED_MS=$((lab_t - lab_t0))
 		[ $LAB_WAITED_MS -lt $((lab_limit * 1000)) ] || return 1
-		sleep 0.1
+		pause $((lab_t - lab_look))
+		lab_look=$(now_ms)
 	done
-	LAB_WAITED_MS=$(($(lab_now_ms) - lab_t0))
+	LAB_WAITED_MS=$(($(now_ms) - lab_t0))
 }
 
 # wait_for SECONDS DESCRIPTION COMMAND...
@@ -132,8 +129,8 @@ stays()
 {
 	lab_limit=$1 lab_what=$2
 	shift 2
-	lab_t0=$(lab_now_ms)
-	while [ $(($(lab_now_ms) - lab_t0)) -lt $((lab_limit * 1000)) ]; do
+	lab_t0=$(now_ms)
+	while [ $(($(now_ms) - lab_t0)) -lt $((lab_limit * 1000)) ]; do
 		"$@" >/dev/null 2>&1 || fail "not for $lab_limit s: $lab_what ($*)"
 		sleep 0.2
 	done
@@ -164,7 +161,7 @@ lab_enter()
 		exec unshare $lab_map --mount --net --pid --fork --kill-child --mount-proc -- "$0" "$@"
 	fi
 	set -u
-	LAB_START_MS=$(lab_now_ms)
+	LAB_START_MS=$(now_ms)
 	LAB_NODES=
 	LAB=$(mktemp -d) || exit 1
 	mkdir -p /run/netns 2>/dev/null
@@ -562,11 +559,11 @@ lab_agent_start()
 lab_agent_stop()
 {
 	lab_pid=$(cat "$LAB/$1.agent")
-	lab_t0=$(lab_now_ms)
+	lab_t0=$(now_ms)
 	kill -TERM "$lab_pid"
 	wait "$lab_pid"
 	lab_status=$?
-	LAB_STOP_MS=$(($(lab_now_ms) - lab_t0))
+	LAB_STOP_MS=$(($(now_ms) - lab_t0))
 	rm "$LAB/$1.agent"
 	return $lab_status
 }

@@ -107,10 +107,10 @@ promise_moved()
 	[ -z "$promise_at" ] || promise_mono_ms "$promise_at"
 }
 
-# promise_mono_ms MICROSECONDS: what lab_now_ms, and the reports of `ask --hold`, said then.
+# promise_mono_ms MICROSECONDS: what now_ms, and the reports of `ask --hold`, said then.
 promise_mono_ms()
 {
-	echo $(($(lab_now_ms) - ($(promise_now_us) - $1) / 1000))
+	echo $(($(now_ms) - ($(promise_now_us) - $1) / 1000))
 }
 
 # promise_given_up NODE ADDRESS PORT: when NODE's checks last found this real server dead; nothing if they have not.
@@ -247,11 +247,13 @@ promise_heal()
 {
 	promise_what=$1
 	shift
+	PAUSE_MOST=100
 	wait_for 5 "$promise_what" "$@"
+	PAUSE_MOST=1000
 	promise_waited=$LAB_WAITED_MS
-	promise_t0=$(lab_now_ms)
+	promise_t0=$(now_ms)
 	"$@" >/dev/null 2>&1
-	promise_waited=$((promise_waited - 2 * ($(lab_now_ms) - promise_t0)))
+	promise_waited=$((promise_waited - 2 * ($(now_ms) - promise_t0)))
 	echo "$((promise_waited > 0 ? promise_waited : 0)) $promise_what" >>"$LAB/heals"
 }
 
