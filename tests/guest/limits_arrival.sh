@@ -168,8 +168,8 @@ expect "neither does: by both daemons" asked 4 4 0 0
 translate node02
 expect "node02 does: what node01 sends it is the pod's there" asked 4 0 0 4
 translate node01
-# What the old connections have to say is counted.
-sleep 1
+# What the old connections have to say is counted: the kernel adds its counters up every 2 s.
+sleep 5
 before="$(directed node01) $(directed node02)"
 capture translated
 lab_background pod01 node01 tcpdump -Z root -i v-pod01 -n -tt -l --immediate-mode 'tcp port 8080'

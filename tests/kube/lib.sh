@@ -124,7 +124,9 @@ kube_init()
 	kube_kubeconfig manager "$KUBE/manager.crt" "$KUBE/manager.key" >"$KUBE/manager.conf"
 	KUBECONFIG=$KUBE/admin.conf
 	KUBECACHEDIR=$KUBE/cache
-	export KUBECONFIG KUBECACHEDIR
+	# What starts only grows: to collect it as often as Go does by default takes a good part of the processor.
+	GOGC=${GOGC:-400}
+	export KUBECONFIG KUBECACHEDIR GOGC
 }
 
 # Into KUBE_PORT, below the range that the kernel gives to clients by itself.
