@@ -20,29 +20,24 @@ GROUPS_AT="mh:80:6 wlc:82:6 persistent:83:2 rr:81:8"
 # before its client turned to NODE or was reset, what came of that; NODE's announcement, and the first sync message with it.
 excerpt()
 {
-	awk -v c="$2" -v port="$3" -v at="$VIP.$3" -v zero="$4" -v node="${5:--}" -v vip=$VIP '
-		function say(text) { line[++n] = sprintf("%+9.1f ms  %-6s > %-6s  %s", ($1 - zero) / 1000, $2, $3 == "-" ? "all" : $3, text) }
+	awk -v c="$2" -v port="$3" -v at="$VIP.$3" -v node="${5:--}" -v vip=$VIP '
 		function keep_all(list,   m, i, number) {
 			m = split(list, number, " ")
 			for (i = 1; i <= m; i++) keep[number[i]] = 1
 		}
-		$4 == "sync" && $5 == c && $6 == port && !told++ { say("sync message with " c); keep[n] = 1 }
-		$4 == "arp" && $2 == node && index($0, vip) && !announced++ { say("ARP: " substr($0, index($0, $5))); keep[n] = 1 }
+		{ line[++n] = $0 }
+		$4 == "sync" && $5 == c && $6 == port && !told++ { keep[n] = 1 }
+		$4 == "arp" && $2 == node && index($0, vip) && !announced++ { keep[n] = 1 }
 		$4 != "tcp" { next }
 		$5 == c && $6 == at {
-			what = $7 == "S" ? "SYN" : $7 ~ /R/ ? "RST" : $7 ~ /P/ ? "data" : $7 ~ /F/ ? "FIN" : "ACK"
 			if ($2 == "client" || $2 == "router") {
 				hop = ""
 				follow = $3 == node && !came++
-			} else {
-				what = what ", forwarded"
 			}
-			say(what ", " $5 " > " $6)
 			hop = hop " " n
 			if (follow || $7 == "S" && syns++ < 2) keep[n] = 1
 		}
 		$5 == at && $6 == c && !reset {
-			say(($7 == "S." ? "SYN-ACK" : $7 ~ /R/ ? "RST" : "answer") ", " $5 " > " $6)
 			if ($7 == "S." || follow) keep[n] = 1
 			else if ($7 !~ /R/ && !came) { last = hop; answer = n }
 			if ($7 ~ /R/) { keep[n] = reset = 1; keep_all(hop) }
@@ -51,9 +46,7 @@ excerpt()
 		END {
 			keep_all(last " " answer)
 			for (i = 1; i <= n; i++) if (keep[i]) print line[i]
-		}' "$LAB/$1.trace" | while IFS= read -r line; do
-		note "  $line"
-	done
+		}' "$LAB/$1.trace" | shown "$4"
 }
 
 # fates NAME OLD PORT [SOURCE]: what became of the connections to PORT whose SYN went to director OLD and that went on at another

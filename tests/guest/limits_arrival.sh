@@ -14,23 +14,6 @@ load_ports()
 	echo "  - {name: rr, port: 80, scheduler: rr, healthCheck: {tcpSocket: {}, periodMilliseconds: $CHECK_MS, timeoutMilliseconds: 3000}}"
 }
 
-# show ZERO: the lines of a trace on standard input, in milliseconds from ZERO.
-show()
-{
-	sort -n | awk -v zero="$1" '
-		function say(text) { printf "%+9.1f ms  %-6s > %-6s  %s\n", ($1 - zero) / 1000, $2, $3 == "-" ? "all" : $3, text }
-		$4 == "arp" { say("ARP: " substr($0, index($0, $5))) }
-		$4 == "nd" { text = $0; sub(/.* nd /, "", text); sub(/, length.*/, "", text); sub(/ /, ": ", text); say(text) }
-		$4 == "tcp" {
-			what = $7 == "S" ? "SYN" : $7 == "S." ? "SYN-ACK" : $7 ~ /R/ ? "RST" : $7 ~ /F/ ? "FIN" : $7 ~ /P/ ? "data" : "ACK"
-			if (what == "data" && $3 == "client") what = "answer"
-			if ($2 ~ /^node/ && $3 ~ /^node/) what = what ", forwarded"
-			say(what ", " $5 " > " $6)
-		}' | while IFS= read -r line; do
-		note "  $line"
-	done
-}
-
 load_lab
 LOAD_OPTIONS="--ipvs-sysctl-dir $SETTINGS"
 for n in $NODES; do
@@ -131,7 +114,7 @@ awk -v zero="$zero" -v at=$VIP6.80 -v old="$(field example "$found")" -v young="
 	keep(old) && $1 > zero && ++n <= 3
 	keep(young) && $1 < zero && $7 ~ /S/
 	keep(young) && $1 > zero && !($7 ~ /S/) && !gone { if ($2 == "client") sent = $0; if ($7 ~ /R/) { print sent; print; gone = 1 } }
-	END { printf "%s", last }' "$LAB/two.trace" | show "$zero"
+	END { printf "%s", last }' "$LAB/two.trace" | shown "$zero"
 
 step "a port that the nodes translate, as kube-proxy does for a NodePort and portmap for a hostPort"
 lab_in sw nft delete table netdev split
@@ -202,4 +185,4 @@ c=$(awk -v at=$VIP.80 '$5 == at && $7 ~ /R/ { print $6; exit }' "$LAB/translated
 		sub(/:$/, "", $5); gsub(/[][,]/, "", $7)
 		printf "%.0f %s tcp %s %s %s\n", $1 * 1000000, $3 == c ? "node01 pod01" : "pod01 node01", $3, $5, $7
 	}' "$LAB/pod01.out"
-} | show "$zero"
+} | shown "$zero"

@@ -4,6 +4,7 @@
 #	capture NAME			# from now on
 #	captured NAME			# its end, and $LAB/NAME.trace
 #	moved NAME node02		# when that node first announced the IPv4 address
+#	shown ZERO			# notes the lines of a trace on standard input, in milliseconds from ZERO
 #
 # A trace has a packet a line, its time in microseconds, and addresses as 192.168.44.200.40000:
 #	TIME FROM TO tcp|udp SOURCE DESTINATION FLAGS		to and from the VIPs of load.sh
@@ -78,4 +79,22 @@ moved()
 	awk -v node="$2" -v vip=$VIP '$2 == node && $4 == "arp" &&
 		(index($0, "who-has " vip " ") && index($0, "tell " vip ",") || index($0, "Announcement " vip) ||
 		index($0, vip " is-at")) { print $1; exit }' "$LAB/$1.trace"
+}
+
+shown()
+{
+	sort -n | awk -v zero="$1" '
+		function say(text) { printf "%+9.1f ms  %-6s > %-6s  %s\n", ($1 - zero) / 1000, $2, $3 == "-" ? "all" : $3, text }
+		function is_node(name) { return name ~ /^node/ }
+		$4 == "sync" { say("sync message with " $5) }
+		$4 == "arp" { say("ARP: " substr($0, index($0, $5))) }
+		$4 == "nd" { text = $0; sub(/.* nd /, "", text); sub(/, length.*/, "", text); sub(/ /, ": ", text); say(text) }
+		$4 == "tcp" {
+			what = $7 == "S" ? "SYN" : $7 == "S." ? "SYN-ACK" : $7 ~ /R/ ? "RST" : $7 ~ /F/ ? "FIN" : $7 ~ /P/ ? "data" : "ACK"
+			if (what == "data" && is_node($2) && !is_node($3)) what = "answer"
+			if (is_node($2) && is_node($3)) what = what ", forwarded"
+			say(what ", " $5 " > " $6)
+		}' | while IFS= read -r lab_line; do
+		note "  $lab_line"
+	done
 }
