@@ -163,7 +163,7 @@ static int cmp_route(const void *pa, const void *pb)
 	return c != 0 ? c : addr_cmp(&a->src, &b->src);
 }
 
-static int cmp_linkconf(const void *pa, const void *pb)
+int plan_linkconf_order(const void *pa, const void *pb)
 {
 	const struct plan_linkconf *a = pa, *b = pb;
 
@@ -191,7 +191,7 @@ void plan_kernel_sort(struct plan_kernel *k)
 		     cmp_dest);
 	sort(k->elems, k->n_elems, sizeof(*k->elems), cmp_elem);
 	sort(k->routes, k->n_routes, sizeof(*k->routes), cmp_route);
-	sort(k->links, k->n_links, sizeof(*k->links), cmp_linkconf);
+	sort(k->links, k->n_links, sizeof(*k->links), plan_linkconf_order);
 }
 
 /* ---- hashes ---- */

@@ -106,6 +106,9 @@ int plan_prioritise(const struct plan_index *ix, struct plan *p, const struct pl
 
 /* ---- plan.c ---- */
 
+/* For qsort: struct plan_linkconf by interface. */
+int plan_linkconf_order(const void *a, const void *b);
+
 uint64_t plan_hash_bytes(const void *bytes, size_t n);
 uint64_t plan_hash_mix(uint64_t x);
 

@@ -210,13 +210,6 @@ static int add_routes(struct plan_builder *b)
 	return 0;
 }
 
-static int cmp_link(const void *pa, const void *pb)
-{
-	const struct plan_linkconf *a = pa, *b = pb;
-
-	return (a->ifindex > b->ifindex) - (a->ifindex < b->ifindex);
-}
-
 static bool has_link(const struct plan_kernel *k, unsigned int ifindex)
 {
 	for (size_t i = 0; i < k->n_links; i++) {
@@ -240,7 +233,7 @@ static int add_links(struct plan_builder *b)
 			k->links[k->n_links++] = (struct plan_linkconf){
 				.ifindex = pv->ifindex, .arp_ignore = 1, .arp_announce = 2};
 	}
-	qsort(k->links, k->n_links, sizeof(*k->links), cmp_link);
+	qsort(k->links, k->n_links, sizeof(*k->links), plan_linkconf_order);
 	return 0;
 }
 
