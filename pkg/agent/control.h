@@ -278,8 +278,8 @@ struct control {
 	/* when to do what */
 	struct loop_source *turn; /* timer: plan (dirty) and reconcile */
 	bool dirty; /* objects, facts or verdicts changed: plan anew */
-	uint64_t planned_ns,
-		plan_took_ns; /* the last plan was made, and applied, by then, and took so long */
+	uint64_t planned_ns; /* the last plan was made, and applied, by then */
+	uint64_t plan_took_ns; /* and took so long */
 	uint64_t replan_ns; /* plan anew then, whatever has changed; 0: not */
 	unsigned int facts_dirty; /* CONTROL_FACTS_* to be read again */
 	unsigned int look; /* CONTROL_LOOK_* at the next turn */

@@ -356,7 +356,7 @@ static bool on_set(struct control *c, const struct object_event *ev)
 	char key[3 * API_NAME_MAX];
 	struct verr err = {0};
 	struct control_object *o = NULL, *old = NULL;
-	bool was_bad;
+	bool is_news;
 
 	object_key(ev, key, sizeof(key));
 	int r = object_decode(c, ev, &o, &err);
@@ -372,19 +372,19 @@ static bool on_set(struct control *c, const struct object_event *ev)
 			old->stale = false; /* the last good version keeps running */
 		return true;
 	}
-	was_bad = problem_clear(c, key);
+	is_news = problem_clear(c, key);
 	if (old && o->secret)
 		secret_keep(c, o, old);
 	if (old && unchanged(old, o)) {
-		was_bad |= old->stale || old->gone;
+		is_news |= old->stale || old->gone;
 		old->stale = old->gone = false;
 		control_object_unref(o);
-		return was_bad;
+		return is_news;
 	}
 	if (old && o->vip && vip_same(old, o)) {
 		control_object_unref(o);
 		control_report_changed(c);
-		return was_bad;
+		return is_news;
 	}
 	log_debug(2, old ? "Object changed" : "Object was added", KV_STR("object", key),
 		  KV_STR("origin", ev->origin));

@@ -58,10 +58,15 @@ uint64_t control_pace_result(struct control_pace *pace, int status, uint64_t now
 	return pace->next_ns;
 }
 
+/* Somebody else was faster, or it is gone: the watch will tell. */
+static bool is_overtaken(int status)
+{
+	return status == 409 || status == 404;
+}
+
 uint64_t control_told_result(struct control_told *t, int status, uint64_t now_ns)
 {
-	/* somebody else was faster, or it is gone: the watch will tell */
-	if (status == 409 || status == 404) {
+	if (is_overtaken(status)) {
 		t->pace.next_ns = now_ns + SETTLE_NS;
 		return t->pace.next_ns;
 	}
@@ -102,8 +107,7 @@ static void on_written(void *user, const struct kube_response *response)
 					       text_at(response->body, "status", "activeNode"));
 		v->told.claimed_ns = v->told.claiming_ns;
 		v->told.multiple_ns = v->told.telling_multiple_ns;
-	} else if (response->status != 409 && response->status != 404 &&
-		   v->told.pace.n_failures == 0) {
+	} else if (!is_overtaken(response->status) && v->told.pace.n_failures == 0) {
 		log_warning("Status was not written", KV_STR("virtualIP", v->name),
 			    KV_UINT("code", (uint64_t)response->status),
 			    KV_STR("err", response->message));
