@@ -57,15 +57,16 @@ static json_t *vip(int vrid)
 	return object;
 }
 
-static void tell(struct fixture *f, json_t *object, const char *origin)
+static void tell(struct fixture *f, enum object_event_type type, json_t *object, const char *origin)
 {
 	control_sink(&f->c, &(struct object_event){
-				    .type = OBJECT_SET,
+				    .type = type,
 				    .kind = "VirtualIP",
 				    .namespace_ = "",
 				    .name = "ssh",
 				    .object = object,
 				    .origin = origin,
+				    .problem = type == OBJECT_BAD ? "is there twice" : NULL,
 			    });
 }
 
@@ -73,19 +74,7 @@ static void set(struct fixture *f, const char *origin, int vrid)
 {
 	json_auto_t *object = vip(vrid);
 
-	tell(f, object, origin);
-}
-
-static void second(struct fixture *f, enum object_event_type type, const char *origin)
-{
-	control_sink(&f->c, &(struct object_event){
-				    .type = type,
-				    .kind = "VirtualIP",
-				    .namespace_ = "",
-				    .name = "ssh",
-				    .origin = origin,
-				    .problem = type == OBJECT_BAD ? "is there twice" : NULL,
-			    });
+	tell(f, OBJECT_SET, object, origin);
 }
 
 static void assert_problems(const struct fixture *f, const char *a, const char *b)
@@ -107,7 +96,7 @@ static void a_second_object_is_told_of_until_it_is_gone(void **state)
 	const char *at_b = "VirtualIP/ssh at d/b.yaml:7", *at_c = "VirtualIP/ssh at d/c.yaml:1";
 
 	set(f, "d/a.yaml:1", 1);
-	second(f, OBJECT_BAD, "d/b.yaml:7");
+	tell(f, OBJECT_BAD, NULL, "d/b.yaml:7");
 	assert_problems(f, at_b, NULL);
 	/* The first one is edited, */
 	set(f, "d/a.yaml:1", 2);
@@ -119,13 +108,13 @@ static void a_second_object_is_told_of_until_it_is_gone(void **state)
 	set(f, "d/a.yaml:1", 3);
 	assert_problems(f, at_b, NULL);
 	/* A third one is another matter; so is the second one on another line. */
-	second(f, OBJECT_BAD, "d/c.yaml:1");
+	tell(f, OBJECT_BAD, NULL, "d/c.yaml:1");
 	assert_problems(f, at_b, at_c);
-	second(f, OBJECT_BAD, "d/b.yaml:5");
-	second(f, OBJECT_GOOD, "d/b.yaml:7");
+	tell(f, OBJECT_BAD, NULL, "d/b.yaml:5");
+	tell(f, OBJECT_GOOD, NULL, "d/b.yaml:7");
 	assert_problems(f, "VirtualIP/ssh at d/b.yaml:5", at_c);
-	second(f, OBJECT_GOOD, "d/b.yaml:5");
-	second(f, OBJECT_GOOD, "d/c.yaml:1");
+	tell(f, OBJECT_GOOD, NULL, "d/b.yaml:5");
+	tell(f, OBJECT_GOOD, NULL, "d/c.yaml:1");
 	assert_problems(f, NULL, NULL);
 }
 
@@ -135,8 +124,8 @@ static void what_is_wrong_with_the_first_one_stays_without_the_second(void **sta
 
 	set(f, "d/a.yaml:1", 1);
 	set(f, "d/a.yaml:1", 999);
-	second(f, OBJECT_BAD, "d/b.yaml:7");
-	second(f, OBJECT_GOOD, "d/b.yaml:7");
+	tell(f, OBJECT_BAD, NULL, "d/b.yaml:7");
+	tell(f, OBJECT_GOOD, NULL, "d/b.yaml:7");
 	assert_problems(f, "VirtualIP/ssh", NULL);
 }
 
@@ -174,28 +163,28 @@ static void what_agents_write_is_no_edit(void **state)
 	json_auto_t *object = vip(1);
 	const struct control_object *o;
 
-	tell(f, object, "api");
+	tell(f, OBJECT_SET, object, "api");
 	f->c.dirty = false;
 	/* the same once more, as in a list; */
-	tell(f, object, "api");
+	tell(f, OBJECT_SET, object, "api");
 	assert_false(f->c.dirty);
 	/* its status, which reports go by; */
 	assert_int_equal(
 		json_object_set_new(object, "status", json_pack("{s:s}", "activeNode", "node01")),
 		0);
-	tell(f, object, "api");
+	tell(f, OBJECT_SET, object, "api");
 	assert_false(f->c.dirty);
 	o = control_object_find(&f->c, "VirtualIP", "ssh");
 	assert_true(o && json_equal(o->raw, object));
 	/* the same, where the state directory had it: it is confirmed now; */
 	HASH_FIND_STR(f->c.objects, "VirtualIP/ssh", f->o);
 	f->o->stale = true;
-	tell(f, object, "api");
+	tell(f, OBJECT_SET, object, "api");
 	assert_true(f->c.dirty);
 	/* and after a version that was bad. */
 	set(f, "api", 999);
 	f->c.dirty = false;
-	tell(f, object, "api");
+	tell(f, OBJECT_SET, object, "api");
 	assert_true(f->c.dirty);
 }
 
