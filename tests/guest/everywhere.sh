@@ -103,6 +103,8 @@ load_agent node02
 for n in node01 node02; do
 	wait_for 40 "$n: all real servers passed their check" load_healthy $n
 done
+# Not in the midst of a move, where a young connection may be reset.
+wait_for 60 "node01 is active again" load_active node01
 for dead in node03 node01; do
 	load_servers_kill $dead
 	live=
