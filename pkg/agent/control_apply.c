@@ -87,9 +87,11 @@ static int have_ipvs(struct control *c, struct have *h, struct verr *reterr)
 	r = ipvs_sync_get(c->ipvs, &h->k.master, &h->k.backup, reterr);
 	if (r == 0)
 		r = ipvs_timeouts_get(c->ipvs, &t, reterr);
-	if (r == 0)
-		h->k.tcp_timeout_s = t.tcp_s;
-	return r;
+	if (r < 0)
+		return r;
+	h->k.tcp_timeout_s = t.tcp_s;
+	c->keep_s = t.tcp_s < t.udp_s ? t.tcp_s : t.udp_s;
+	return 0;
 }
 
 static int have_routes(struct control *c, struct have *h, struct verr *reterr)

@@ -9,6 +9,7 @@
 #define PASS_NS (8 * NS_PER_S)
 #define RETRY_NS (2 * NS_PER_S) /* after a pass that failed */
 #define SHARE 100 /* of a core, unless told otherwise */
+#define HURRY_SHARE 4
 #define LEAST_S 3 /* entries that end sooner are gone before they are of use */
 
 struct resend {
@@ -45,6 +46,25 @@ bool resend_wants(const struct ipvs_conn *c, enum resend_role role, const struct
 	 * others have no service of that mark and find the one of address and port by either. */
 	*ret_flags = IPVS_CONN_DROUTE | IPVS_CONN_NOOUTPUT | (is_template ? IPVS_CONN_TEMPLATE : 0);
 	return true;
+}
+
+static uint64_t third_ns(const struct resend_conf *conf)
+{
+	return conf->keep_s ? conf->keep_s * NS_PER_S / 3 : UINT64_MAX;
+}
+
+uint64_t resend_period_ns(const struct resend_conf *conf)
+{
+	return third_ns(conf) < PASS_NS ? third_ns(conf) : PASS_NS;
+}
+
+uint64_t resend_pause_ns(const struct resend_conf *conf, uint64_t elapsed_ns, uint64_t cpu_ns)
+{
+	unsigned int share = conf->share ? conf->share : SHARE;
+
+	if (elapsed_ns >= third_ns(conf) && share > HURRY_SHARE)
+		share = HURRY_SHARE;
+	return cpu_ns * share;
 }
 
 static void tell(void *user, struct ipvs_conn *c)
@@ -96,7 +116,7 @@ static int on_timer(void *user, uint64_t now_ns)
 	r->counters.messages = r->sweep.n_messages;
 	r->counters.errors = r->sweep.n_errors;
 	cpu_ns = sweep_cpu_ns() - cpu0_ns;
-	pause_ns = cpu_ns * (r->conf.share ? r->conf.share : SHARE);
+	pause_ns = resend_pause_ns(&r->conf, now_ns - r->began_ns, cpu_ns);
 	r->cpu_ns += cpu_ns;
 	if (more > 0)
 		return loop_timer_set(r->timer, now_ns + pause_ns);
@@ -105,7 +125,7 @@ static int on_timer(void *user, uint64_t now_ns)
 	sweep_end(&r->sweep);
 	return loop_timer_set(r->timer,
 			      mono_later(now_ns + mono_later(pause_ns, more < 0 ? RETRY_NS : 0),
-					 r->began_ns + PASS_NS));
+					 r->began_ns + resend_period_ns(&r->conf)));
 }
 
 int resend_new(struct loop *l, resend_role_fn role, const void *user, struct resend **ret,
@@ -130,7 +150,7 @@ int resend_new(struct loop *l, resend_role_fn role, const void *user, struct res
 static bool conf_eq(const struct resend_conf *a, const struct resend_conf *b)
 {
 	if (a->sync.sync_id != b->sync.sync_id || strcmp(a->sync.ifname, b->sync.ifname) != 0 ||
-	    a->sync.mtu != b->sync.mtu || a->n_own != b->n_own)
+	    a->sync.mtu != b->sync.mtu || a->n_own != b->n_own || a->keep_s != b->keep_s)
 		return false;
 	for (size_t i = 0; i < a->n_own; i++)
 		if (!addr_eq(&a->own[i], &b->own[i]))

@@ -2,7 +2,8 @@
  * resend: tells the other nodes of established connections, in the messages of the kernel's own
  * synchronisation. The kernel tells each connection once, early, then every 50 packets; a node that was away
  * would never learn of quiet ones. Here every connection comes again within 10 s (later where that would take
- * more than 1 % of a core). Runs on control's loop, in slices of about a millisecond.
+ * more than 1 % of a core, but before the kernel would have forgotten it). Runs on control's loop, in slices of
+ * about a millisecond.
  *
  * A node resends what it serves itself and, for VIPs that are active here, what it directs; so each
  * connection has one or two senders, and a node that only heard of it never echoes. The time-out that is
@@ -36,6 +37,9 @@ struct resend_conf {
 	struct addr own[RESEND_OWN_MAX]; /* this node's addresses as a real server */
 	size_t n_own;
 	unsigned int share; /* at most one part in so many of a core; 0: 100 */
+	/* How long the kernel keeps a connection without packets, the shortest of its time-outs; 0: not known. The
+	 * others hear of a connection three times in it, whatever part of a core that takes, up to a quarter. */
+	uint32_t keep_s;
 };
 
 struct resend_counters {
@@ -64,6 +68,10 @@ const char *resend_problem(const struct resend *r);
 void resend_free(struct resend *r);
 void resend_free_p(struct resend **r);
 
+/* The pace, apart from the walk: from the beginning of a pass to the next one's; and the pause after a slice that
+ * took cpu_ns, elapsed_ns after its pass began. In ns. */
+uint64_t resend_period_ns(const struct resend_conf *conf);
+uint64_t resend_pause_ns(const struct resend_conf *conf, uint64_t elapsed_ns, uint64_t cpu_ns);
 /* The choice, apart from the walk: true if this node tells of c; then flags for ipvs_sync_message_add. */
 bool resend_wants(const struct ipvs_conn *c, enum resend_role role, const struct addr *own,
 		  size_t n_own, uint32_t *ret_flags);

@@ -1,4 +1,4 @@
-/* Which connections a node tells the others of. */
+/* Which connections a node tells the others of, and how fast. */
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -87,9 +87,42 @@ static void test_wants(void **state)
 	}
 }
 
+static void test_pace(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t keep_s;
+		unsigned int share;
+		uint64_t elapsed_ns, period_ns, pause_ns; /* after a slice of 1 ms */
+	} cases[] = {
+		{"time-outs not known", 0, 0, 3600 * NS_PER_S, 8 * NS_PER_S, 100 * NS_PER_MS},
+		{"the kernel's default", 300, 0, 99 * NS_PER_S, 8 * NS_PER_S, 100 * NS_PER_MS},
+		{"a pass that takes too long", 300, 0, 100 * NS_PER_S, 8 * NS_PER_S, 4 * NS_PER_MS},
+		{"short time-outs", 12, 0, 3 * NS_PER_S, 4 * NS_PER_S, 100 * NS_PER_MS},
+		{"short time-outs, many connections", 12, 0, 4 * NS_PER_S, 4 * NS_PER_S,
+		 4 * NS_PER_MS},
+		{"a share of one's own", 12, 10, 3 * NS_PER_S, 4 * NS_PER_S, 10 * NS_PER_MS},
+		{"a larger share is kept", 12, 1, 4 * NS_PER_S, 4 * NS_PER_S, NS_PER_MS},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct resend_conf conf = {.keep_s = cases[i].keep_s,
+						 .share = cases[i].share};
+
+		if (resend_period_ns(&conf) != cases[i].period_ns)
+			fail_msg("%s: period", cases[i].name);
+		if (resend_pause_ns(&conf, cases[i].elapsed_ns, NS_PER_MS) != cases[i].pause_ns)
+			fail_msg("%s: pause", cases[i].name);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_wants)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_wants),
+		cmocka_unit_test(test_pace),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
