@@ -3,9 +3,11 @@
  * status. Private to pkg/agent; one file an idea:
  *	control.c		start, stop, the loop's sources
  *	control_objects.c	the store of objects, fed by the source and by the state directory
+ *	control_owned.c		addresses that objects had once
  *	control_source.c	where objects come from
  *	control_facts.c		what the node has: links, neighbours, IPVS
  *	control_plan.c		the plan, and what it borrows
+ *	control_turn.c		when to plan, when to look at the kernel
  *	control_apply.c		compare, apply; repairs
  *	control_roles.c		VIPs as election and switchover run them: what they are told
  *	control_records.c	and what they tell
@@ -338,9 +340,13 @@ const struct control_object *control_object_find(const struct control *c, const 
 						 const char *name);
 struct control_object *control_object_ref(struct control_object *o);
 void control_object_unref(struct control_object *o);
-/* Adds to the owned addresses (sorted, unique). */
+
+/* control_owned.c */
+/* Adds to the owned addresses (sorted, unique): 0 or -ENOMEM. */
 int control_own(struct control *c, const struct addr *a);
 bool control_owns(const struct control *c, const struct addr *a);
+/* Drops those that no object has any more; to be called when nothing of theirs is left in the kernel. */
+void control_owned_shrink(struct control *c);
 
 /* control_facts.c: 1 if something changed that the plan depends on, 0 if not, -errno */
 int control_facts_links(struct control *c, bool routes, struct verr *reterr);
@@ -359,7 +365,7 @@ const struct mac *control_mac_of(const struct control *c, const struct addr *a);
 const char *control_node_of(const struct control *c, const struct plan_vip *v,
 			    const struct addr *source);
 
-/* control_apply.c */
+/* control_turn.c */
 #define CONTROL_FACTS_LINKS 1u
 #define CONTROL_FACTS_NEIGHS 2u
 #define CONTROL_FACTS_ROUTES 4u /* the default routes */
@@ -379,8 +385,20 @@ void control_rest(struct control *c); /* gives back, soon, the memory that only 
 void control_look(struct control *c, unsigned int what, uint64_t in_ns);
 /* Plans anew at at_ns at the latest. */
 void control_replan_at(struct control *c, uint64_t at_ns, uint64_t now_ns);
+int control_turn(void *user, uint64_t now_ns); /* timer handler */
+
+/* control_apply.c */
+/* Compares c->want with those parts of the kernel's state that c->look names, and puts them in order. planned: the
+ * wanted state has just changed, so differences are not somebody else's doing. False if something was refused. */
+bool control_reconcile(struct control *c, bool planned, uint64_t now_ns);
+/* Applies in the order of the list; what fails is tried again later, the rest goes on. tell: log it. */
+bool control_apply_ops(struct control *c, const struct plan_ops *ops, bool tell);
+/* Counts an error of the kernel; logged unless it was the last one too. */
+void control_failed(struct control *c, const char *what, const struct verr *err);
 void control_repaired(struct control *c, enum control_repair kind, uint64_t now_ns);
 const char *control_repair_name(enum control_repair kind);
+void control_apply_done(struct control *c);
+
 /* control_plan.c */
 /* The plan that belongs to what is known now. *ret_change: from what was wanted before to what is wanted now; to be
  * freed by the caller. *ret_changed: whether that is anything. */
@@ -389,8 +407,6 @@ int control_replan(struct control *c, uint64_t now_ns, struct plan_ops *ret_chan
 void control_plan_drop(struct control *c);
 /* The plan of one VIP; NULL: none. Borrowed until the next plan. */
 const struct plan_vip *control_planned(const struct control *c, const char *name);
-int control_turn(void *user, uint64_t now_ns); /* timer handler */
-void control_apply_done(struct control *c);
 enum health_verdict control_verdict(const void *user, const struct addr *address,
 				    const struct api_health_check *check);
 

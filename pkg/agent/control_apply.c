@@ -4,47 +4,6 @@
 
 #include "agent/control.h"
 
-#define RECONCILE_NS (10 * NS_PER_S)
-/* IPVS and device settings tell nobody of changes: look, so that they are put back within 1 s. */
-#define LOOK_NS (500 * NS_PER_MS)
-#define MERGE_NS (2 * NS_PER_MS)
-#define RETRY_NS NS_PER_S
-/* While edits keep coming, of so many parts of the time more than planning takes there is no planning. */
-#define REST_SHARE 3
-
-void control_changed(struct control *c)
-{
-	c->dirty = true;
-	control_look(c, 0, MERGE_NS);
-}
-
-void control_edited(struct control *c)
-{
-	uint64_t now_ns = mono_now_ns(), rest_ns = REST_SHARE * c->plan_took_ns;
-	uint64_t at_ns = c->planned_ns + (rest_ns > MERGE_NS ? rest_ns : MERGE_NS);
-
-	c->dirty = true;
-	control_look(c, 0, at_ns > now_ns ? at_ns - now_ns : 0);
-}
-
-void control_look(struct control *c, unsigned int what, uint64_t in_ns)
-{
-	uint64_t at_ns = mono_now_ns() + in_ns;
-
-	c->look |= what;
-	if (c->turn_ns == 0 || at_ns < c->turn_ns) {
-		c->turn_ns = at_ns;
-		(void)loop_timer_set(c->turn, at_ns);
-	}
-}
-
-void control_replan_at(struct control *c, uint64_t at_ns, uint64_t now_ns)
-{
-	if (c->replan_ns == 0 || at_ns < c->replan_ns)
-		c->replan_ns = at_ns;
-	control_look(c, 0, at_ns > now_ns ? at_ns - now_ns : 0);
-}
-
 /* ---- compare ---- */
 
 /* What was not looked at is taken to be as wanted: its arrays are borrowed from `want`. */
@@ -203,7 +162,7 @@ void control_repaired(struct control *c, enum control_repair kind, uint64_t now_
 			    KV_STR("what", control_repair_name(kind)));
 }
 
-static void failed(struct control *c, const char *what, const struct verr *err)
+void control_failed(struct control *c, const char *what, const struct verr *err)
 {
 	c->apply_errors++;
 	if (strcmp(c->last_apply_error, err->msg) == 0)
@@ -295,8 +254,7 @@ static bool is_ipvs_op(const struct plan_op *op)
 	       repair_of(op->type) == CONTROL_REPAIR_DEST;
 }
 
-/* Applies in the order of the list; what fails is tried again later, the rest goes on. */
-static bool apply_ops(struct control *c, const struct plan_ops *ops, bool tell)
+bool control_apply_ops(struct control *c, const struct plan_ops *ops, bool tell)
 {
 	AUTO(free_p) const struct plan_op **run = calloc(ops->n + 1, sizeof(*run));
 	bool good = true;
@@ -322,62 +280,10 @@ static bool apply_ops(struct control *c, const struct plan_ops *ops, bool tell)
 			i++;
 		}
 		if (r < 0 && tell)
-			failed(c, control_repair_name(repair_of(op->type)), &err);
+			control_failed(c, control_repair_name(repair_of(op->type)), &err);
 		good &= r >= 0;
 	}
 	return good;
-}
-
-static size_t add_addrs(struct addr *to, size_t n, const struct api_vip *vip)
-{
-	memcpy(&to[n], vip->addresses, vip->n_addresses * sizeof(*to));
-	return n + vip->n_addresses;
-}
-
-/*
- * The addresses of all objects, and of the versions that run while an edit is rejected: what the kernel holds of those
- * is still ours to remove. Sorted, owned array; NULL: no memory.
- */
-static struct addr *addrs_in_use(const struct control *c, size_t *ret_n)
-{
-	size_t n_vips = 0, n = 0;
-	struct addr *all;
-
-	while (c->p_vips && c->p_vips[n_vips])
-		n_vips++;
-	if (c->plan)
-		n_vips += c->plan->n_vips;
-	all = calloc(n_vips * API_ADDRESSES_MAX + 1, sizeof(*all));
-	if (!all)
-		return NULL;
-	for (size_t v = 0; c->p_vips && c->p_vips[v]; v++)
-		n = add_addrs(all, n, c->p_vips[v]);
-	for (size_t v = 0; c->plan && v < c->plan->n_vips; v++)
-		n = add_addrs(all, n, c->plan->vips[v].vip);
-	qsort(all, n, sizeof(*all), addr_order);
-	*ret_n = n;
-	return all;
-}
-
-static void shrink_owned(struct control *c)
-{
-	AUTO(free_p) struct addr *used = NULL;
-	size_t n = 0, n_used = 0;
-
-	if (!c->synced || c->source_bad || c->n_owned == 0)
-		return;
-	used = addrs_in_use(c, &n_used);
-	if (!used)
-		return;
-	for (size_t i = 0; i < c->n_owned; i++) {
-		if (bsearch(&c->owned[i], used, n_used, sizeof(*used), addr_order))
-			c->owned[n++] = c->owned[i];
-	}
-	if (n != c->n_owned) {
-		c->objects_changed = true;
-		c->facts_dirty |= CONTROL_FACTS_LINKS;
-	}
-	c->n_owned = n;
 }
 
 /* A role that changed while the kernel was being read is not somebody else's doing: hear of it first. */
@@ -390,8 +296,7 @@ static void check_roles(struct control *c, const struct have *h)
 			    now_ns);
 }
 
-/* `planned`: the wanted state has just changed, so differences are not somebody else's doing. */
-static bool reconcile(struct control *c, bool planned, uint64_t now_ns)
+bool control_reconcile(struct control *c, bool planned, uint64_t now_ns)
 {
 	struct have h = {0};
 	struct plan_ops ops = {0};
@@ -407,10 +312,10 @@ static bool reconcile(struct control *c, bool planned, uint64_t now_ns)
 	if (r < 0) {
 		if (!err.msg[0])
 			verr_set(&err, -r, "%s", strerror(-r));
-		failed(c, "dump", &err);
+		control_failed(c, "dump", &err);
 		good = false;
 	} else {
-		good = apply_ops(c, &ops, true);
+		good = control_apply_ops(c, &ops, true);
 		for (size_t i = 0; i < ops.n; i++)
 			kinds |= 1u << repair_of(ops.items[i].type);
 		if (rules)
@@ -427,174 +332,8 @@ static bool reconcile(struct control *c, bool planned, uint64_t now_ns)
 	have_done(c, &h);
 	plan_ops_done(&ops);
 	if (good && c->look == CONTROL_LOOK_ALL)
-		shrink_owned(c);
+		control_owned_shrink(c);
 	return good;
-}
-
-/* Looks at what c->look says, and puts it in order. */
-static bool look(struct control *c, bool planned, uint64_t now_ns)
-{
-	uint64_t begin_ns = mono_now_ns();
-	bool good = reconcile(c, planned, now_ns);
-	uint64_t end_ns = mono_now_ns();
-
-	if (!good || c->look == CONTROL_LOOK_ALL)
-		c->is_as_wanted = good;
-	if (good)
-		c->last_apply_error[0] = '\0';
-	/* looking costs at most some per cent of a core, however many services there are */
-	if (!good)
-		c->look_ns = end_ns + RETRY_NS;
-	else if (c->look & CONTROL_LOOK_IPVS)
-		c->look_ns = end_ns + LOOK_NS + (planned ? 0 : 20 * (end_ns - begin_ns));
-	return good;
-}
-
-/*
- * A change costs what it changes, however much there is besides: it is applied to what was wanted before, which the
- * kernel has unless somebody else was there in the meantime. If that does not do, all that the kernel has is looked at.
- * False if something is not as it should be.
- */
-static bool apply_wanted(struct control *c, const struct plan_ops *change, bool planned,
-			 uint64_t now_ns)
-{
-	bool good = !c->kernel_refuses;
-
-	if (planned && c->is_as_wanted) {
-		c->is_as_wanted = apply_ops(c, change, false);
-		planned = !c->is_as_wanted;
-	}
-	if (planned)
-		c->look = CONTROL_LOOK_ALL;
-	if (c->look)
-		good = look(c, planned, now_ns);
-	c->look = 0;
-	return good;
-}
-
-/* Reads the facts that may have changed; true if the plan must be made anew. */
-static bool facts_update(struct control *c)
-{
-	struct verr err = {0};
-	unsigned int dirty = c->facts_dirty;
-	int links = 0, neighs = 0;
-
-	if (dirty & (CONTROL_FACTS_LINKS | CONTROL_FACTS_ROUTES))
-		links = control_facts_links(c, dirty & CONTROL_FACTS_ROUTES, &err);
-	else if (c->look & CONTROL_LOOK_LINKS)
-		links = control_facts_settings(c, &err);
-	if (links < 0)
-		failed(c, "links", &err);
-	if (dirty & CONTROL_FACTS_NEIGHS) {
-		neighs = control_facts_neighs(c, &err);
-		if (neighs < 0)
-			failed(c, "neighbours", &err);
-	}
-	/* what was not read is read at the next turn */
-	c->facts_dirty = 0;
-	if (links < 0)
-		c->facts_dirty |= CONTROL_FACTS_LINKS | CONTROL_FACTS_ROUTES;
-	if (neighs < 0)
-		c->facts_dirty |= CONTROL_FACTS_NEIGHS;
-	return links > 0 || neighs > 0;
-}
-
-/* What was asked for, and what is due; all of it at times, and after a failure. */
-static void look_due(struct control *c, uint64_t now_ns)
-{
-	if (now_ns >= c->look_ns)
-		c->look |= CONTROL_LOOK_IPVS | CONTROL_LOOK_LINKS;
-	if (c->look && !c->is_as_wanted)
-		c->look = CONTROL_LOOK_ALL;
-	if (c->replan_ns != 0 && now_ns >= c->replan_ns) {
-		c->replan_ns = 0;
-		c->dirty = true;
-	}
-	if (now_ns >= c->reconcile_ns) {
-		c->reconcile_ns = now_ns + RECONCILE_NS;
-		c->look = CONTROL_LOOK_ALL;
-		c->facts_dirty = CONTROL_FACTS_ALL;
-		/* what waits for time alone, as an unresolved peer, is tried again */
-		c->dirty = true;
-	}
-}
-
-static void look_again(struct control *c)
-{
-	uint64_t now_ns = mono_now_ns();
-
-	if (!c->has_want)
-		control_look(c, 0, LOOK_NS);
-	else
-		control_look(c, 0, c->look_ns > now_ns ? c->look_ns - now_ns : 0);
-	if (c->replan_ns != 0)
-		control_replan_at(c, c->replan_ns, now_ns);
-}
-
-int control_turn(void *user, uint64_t now_ns)
-{
-	struct control *c = user;
-	struct verr err = {0};
-	AUTO(plan_ops_done) struct plan_ops change = {0};
-	bool planned = false, dirty;
-
-	c->turn_ns = 0;
-	control_roles_drain(c, now_ns);
-	if (c->stopping) {
-		if (c->stopped)
-			control_finish(c, now_ns);
-		return 0;
-	}
-	look_due(c, now_ns);
-	if (facts_update(c))
-		c->dirty = true;
-	/* half of the objects would be taken for all of them: a VIP without its Node */
-	dirty = c->dirty && (c->synced || c->loaded);
-	if (dirty) {
-		c->dirty = false;
-		int r = control_replan(c, now_ns, &change, &planned);
-
-		if (r < 0) {
-			verr_set(&err, -r, "%s", strerror(-r));
-			failed(c, "plan", &err);
-		}
-	}
-	if (now_ns < c->quiet_until_ns) {
-		/* the roles of this plan are still to come, and what it changes is nobody else's doing */
-		c->dirty |= dirty;
-		c->planned_in_quiet |= planned;
-		control_look(c, CONTROL_LOOK_ALL, c->quiet_until_ns - now_ns);
-		return 0;
-	}
-	planned |= c->planned_in_quiet;
-	c->planned_in_quiet = false;
-	if (c->has_want) {
-		bool refuses = !apply_wanted(c, &change, planned, now_ns);
-
-		if (refuses != c->kernel_refuses)
-			control_report_changed(c);
-		if (refuses && !c->kernel_refuses)
-			control_event_kernel(c);
-		c->kernel_refuses = refuses;
-		control_settings_update(c);
-	}
-	/* the tables are there by now; roles come and go on top of them */
-	if (dirty && c->plan && control_roles_update(c, now_ns) < 0)
-		c->dirty = true;
-	if (dirty && c->plan) {
-		control_resend_update(c, now_ns);
-		control_claim_update(c, now_ns);
-		control_report_changed(c);
-	}
-	c->ready = c->has_want && !c->kernel_refuses && c->synced;
-	if (c->objects_changed)
-		(void)loop_timer_set(c->saver, now_ns + 200 * NS_PER_MS);
-	if (dirty) {
-		c->planned_ns = mono_now_ns();
-		c->plan_took_ns = c->planned_ns - now_ns;
-	}
-	look_again(c);
-	return 0;
 }
 
 void control_apply_done(struct control *c)

@@ -36,28 +36,6 @@ const struct control_object *control_object_find(const struct control *c, const 
 	return o;
 }
 
-bool control_owns(const struct control *c, const struct addr *a)
-{
-	return c->n_owned && bsearch(a, c->owned, c->n_owned, sizeof(*a), addr_order);
-}
-
-int control_own(struct control *c, const struct addr *a)
-{
-	size_t at = addr_first(c->owned, c->n_owned, sizeof(*a), a);
-
-	if (at < c->n_owned && addr_eq(&c->owned[at], a))
-		return 0;
-	struct addr *grown = realloc(c->owned, (c->n_owned + 1) * sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	c->owned = grown;
-	memmove(&c->owned[at + 1], &c->owned[at], (c->n_owned - at) * sizeof(*a));
-	c->owned[at] = *a;
-	c->n_owned++;
-	return 0;
-}
-
 static void problem_set(struct control *c, const char *key, const char *text)
 {
 	struct control_problem *p = NULL;
