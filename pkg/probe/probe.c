@@ -290,6 +290,8 @@ int probe_engine_new(struct loop *l, struct probe_engine **ret, struct verr *ret
 	if (!e)
 		return verr_set(reterr, ENOMEM, "probe engine");
 	e->loop = l;
+	e->ports = probe_ports_here();
+	e->next_port = (uint32_t)(mono_now_ns() / NS_PER_MS);
 	e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 
 	int r = e->epoll_fd < 0 ? -errno : 0;

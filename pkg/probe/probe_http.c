@@ -187,6 +187,7 @@ static curl_socket_t on_open_socket(void *user, curlsocktype purpose, struct cur
 		return CURL_SOCKET_BAD;
 	}
 	h->fd = fd;
+	probe_bind(h->probe->engine, fd, a->family);
 	return fd;
 }
 

@@ -42,6 +42,11 @@ struct probe {
 	} u;
 };
 
+struct probe_ports {
+	uint16_t first;
+	unsigned int n; /* 0: the kernel chooses */
+};
+
 /*
  * One descriptor of epoll for all probes, and one timer: a thousand checks a second then cost the loop
  * no source each. Events come in batches; what a batch frees is kept until its end, because a later
@@ -49,6 +54,8 @@ struct probe {
  */
 struct probe_engine {
 	struct loop *loop;
+	struct probe_ports ports;
+	uint32_t next_port;
 	int epoll_fd;
 	struct loop_source *io;
 	struct loop_source *timer;
@@ -59,6 +66,12 @@ struct probe_engine {
 	struct probe *dead;
 	struct multi *curl; /* made at the first HTTP check */
 };
+
+/* The ports above `range`, the text of ip_local_port_range ("32768\t60999\n"); none if they are too few. */
+struct probe_ports probe_ports_beside(const char *range);
+struct probe_ports probe_ports_here(void);
+/* Binds a new socket to the next of the engine's ports, if there is one to be had. */
+void probe_bind(struct probe_engine *e, int fd, int family);
 
 /* Around whatever may call done: frees and the timer wait for the end. */
 void probe_batch_begin(struct probe_engine *e);

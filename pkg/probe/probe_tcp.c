@@ -12,16 +12,31 @@
 #include <sys/socket.h>
 
 /* 0, or the errno of the call that failed. */
-static int start_connect(struct probe *p)
+static int open_connection(struct probe *p, bool bound)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(&p->target, p->check->port, 0, &sa);
 
+	fd_close_p(&p->fd);
 	p->fd = socket(p->target.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (p->fd < 0)
 		return errno;
+	if (bound)
+		probe_bind(p->engine, p->fd, p->target.family);
 	if (connect(p->fd, (const struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS)
 		return errno;
+	return 0;
+}
+
+static int start_connect(struct probe *p)
+{
+	int err = open_connection(p, true);
+
+	/* that port has met this server within the last minute */
+	if (err == EADDRNOTAVAIL)
+		err = open_connection(p, false);
+	if (err != 0)
+		return err;
 
 	/* Edge-triggered for good: one call for the life of the connection. */
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,

@@ -39,6 +39,10 @@ for n in node01 node02 client; do
 	ip -n $n -6 route add fd00:99::/64 via fd00:44::53
 done
 CLIENTS="$CLIENTS behind"
+# So few ports to choose from that a client's would soon be that of a check which has just ended at the same server.
+for n in $NODES; do
+	lab_in "$n" sh -c 'echo 40000 40499 >/proc/sys/net/ipv4/ip_local_port_range'
+done
 load_agents
 
 # all_answered NAME...: all clients, both families, TCP and UDP; nobody but these serves.

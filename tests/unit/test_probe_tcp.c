@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "probe/probe_internal.h"
 #include "probe_harness.h"
 
 static void serve_silence(int conn, struct server *s)
@@ -144,7 +145,7 @@ enum { CHILD_GOOD, CHILD_BAD, CHILD_CANNOT };
 
 static int one_port_left(void)
 {
-	static const char range[] = "40000 40000";
+	static const char range[] = "65000 65000";
 	struct ifreq ifr = {.ifr_name = "lo", .ifr_flags = IFF_UP};
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 && unshare(CLONE_NEWNET) < 0)
@@ -169,7 +170,7 @@ static int child_meets_itself(void)
 
 	/* The kernel does connect it to itself. */
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t len = addr_to_sockaddr(&target, 40000, 0, &sa);
+	socklen_t len = addr_to_sockaddr(&target, 65000, 0, &sa);
 	const struct linger reset = {.l_onoff = 1};
 
 	if (connect(fd, (struct sockaddr *)&sa, len) < 0)
@@ -177,7 +178,7 @@ static int child_meets_itself(void)
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)); /* no TIME_WAIT */
 	(void)close(fd);
 
-	struct rig *r = rig_new(API_CHECK_TCP, 40000);
+	struct rig *r = rig_new(API_CHECK_TCP, 65000);
 
 	rig_probe(r, AF_INET);
 
@@ -201,6 +202,64 @@ static void test_meeting_itself_is_no_server(void **state)
 	if (WEXITSTATUS(status) == CHILD_CANNOT)
 		skip(); /* no right to make a namespace */
 	assert_int_equal(WEXITSTATUS(status), CHILD_GOOD);
+}
+
+static void test_ports_beside_the_kernel_s(void **state)
+{
+	static const struct {
+		const char *range;
+		uint16_t first;
+		unsigned int n;
+	} cases[] = {
+		{"32768\t60999\n", 61000, 4536},
+		{"1024 64511", 64512, 1024},
+		{"1024 64512", 0, 0},
+		{"1024 65535", 0, 0},
+		{"1024", 0, 0},
+		{"", 0, 0},
+		{"99999 99999", 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct probe_ports ports = probe_ports_beside(cases[i].range);
+
+		if (ports.first != cases[i].first || ports.n != cases[i].n)
+			fail_msg("%s: %u of %u", cases[i].range, ports.n, ports.first);
+	}
+}
+
+/* Notes the client's port as the last read. */
+static void serve_port(int conn, struct server *s)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct addr peer;
+	uint16_t port = 0;
+
+	if (getpeername(conn, (struct sockaddr *)&sa, &len) == 0)
+		(void)addr_from_sockaddr((struct sockaddr *)&sa, len, &peer, &port);
+	atomic_store(&s->last_read, port);
+}
+
+static void test_checks_come_from_those_ports(void **state)
+{
+	struct probe_ports ports = probe_ports_here();
+
+	(void)state;
+	if (ports.n == 0)
+		skip(); /* this machine gives all to clients */
+	for (int i = 0; i < 3; i++) {
+		struct server *s = server_new(AF_INET6, serve_port, NULL);
+		struct rig *r = rig_new(API_CHECK_TCP, s->port);
+
+		rig_probe(r, AF_INET6);
+		check_ok(r);
+		rig_wait_ended(r, s, 1);
+		assert_in_range(atomic_load(&s->last_read), ports.first, UINT16_MAX);
+		rig_free(r);
+		server_free(s);
+	}
 }
 
 static void test_no_descriptor_says_nothing_of_the_target(void **state)
@@ -367,6 +426,8 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_meeting_itself_is_no_server),
+		cmocka_unit_test(test_ports_beside_the_kernel_s),
+		cmocka_unit_test(test_checks_come_from_those_ports),
 		cmocka_unit_test(test_no_descriptor_says_nothing_of_the_target),
 		cmocka_unit_test(test_cancelled_probe_is_silent),
 		cmocka_unit_test(test_engine_may_go_with_probes_under_way),
