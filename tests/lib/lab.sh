@@ -218,11 +218,19 @@ lab_make_ns()
 		echo 0 >/proc/sys/net/ipv6/conf/default/accept_ra' 2>/dev/null
 }
 
+# lab_ip NAMESPACE: commands of ip on standard input, by one program: its start is what takes the time.
+lab_ip()
+{
+	ip -n "$1" -batch - || fail "ip in $1"
+}
+
 lab_init()
 {
 	lab_make_ns sw
-	ip -n sw link add br0 type bridge mcast_snooping 0
-	ip -n sw link set br0 up
+	lab_ip sw <<-IP
+		link add br0 type bridge mcast_snooping 0
+		link set br0 up
+	IP
 	# A switch does not track or filter connections, whatever this kernel's bridges do otherwise.
 	lab_in sw sh -c 'for f in arp ip ip6; do
 		f=/proc/sys/net/bridge/bridge-nf-call-${f}tables
@@ -233,17 +241,23 @@ lab_init()
 # lab_plug NAMESPACE MAC: eth0 there, e-NAMESPACE at the switch.
 lab_plug()
 {
-	ip -n sw link add "e-$1" type veth peer name eth0 netns "$1" address "$2"
-	ip -n sw link set "e-$1" master br0 up
-	ip -n "$1" link set eth0 up
+	lab_ip sw <<-IP
+		link add e-$1 type veth peer name eth0 netns $1 address $2
+		link set e-$1 master br0 up
+	IP
 }
 
+# lab_host NAMESPACE LASTBYTE [ROUTE]: ROUTE is "route add ..." or nothing.
 lab_host()
 {
 	lab_make_ns "$1"
 	lab_plug "$1" "$(lab_mac "$2")"
-	ip -n "$1" address add "192.168.44.$2/24" dev eth0
-	ip -n "$1" -6 address add "fd00:44::$2/64" dev eth0 nodad
+	lab_ip "$1" <<-IP
+		link set eth0 up
+		address add 192.168.44.$2/24 dev eth0
+		address add fd00:44::$2/64 dev eth0 nodad
+		${3-}
+	IP
 }
 
 # lab_mac LASTBYTE: 51 is 02:44:00:00:00:51, 200 is 02:44:00:00:02:00.
@@ -291,9 +305,8 @@ lab_power_off()
 
 lab_power_on()
 {
-	lab_host "$1" $((50 + $(lab_number "$1")))
-	# Nobody is there, but real nodes have one: proxy ARP and source selection look at it.
-	ip -n "$1" route add default via 192.168.44.1
+	# Nobody is there, but real nodes have a default route: proxy ARP and source selection look at it.
+	lab_host "$1" $((50 + $(lab_number "$1"))) "route add default via 192.168.44.1"
 }
 
 lab_client()
@@ -332,19 +345,25 @@ lab_pod()
 	lab_make_ns "$2"
 	if ! ip -n "$1" link show cni0 >/dev/null 2>&1; then
 		lab_forwarding "$1"
-		ip -n "$1" link add cni0 type bridge
-		ip -n "$1" link set cni0 up
-		ip -n "$1" address add "10.244.$lab_k.1/24" dev cni0
-		ip -n "$1" -6 address add "fd00:10:0:$lab_k::1/64" dev cni0 nodad
+		lab_ip "$1" <<-IP
+			link add cni0 type bridge
+			link set cni0 up
+			address add 10.244.$lab_k.1/24 dev cni0
+			address add fd00:10:0:$lab_k::1/64 dev cni0 nodad
+		IP
 		lab_in "$1" nft list table ip pods >/dev/null 2>&1 || lab_masquerade "$1"
 	fi
-	ip -n "$1" link add "v-$2" type veth peer name eth0 netns "$2"
-	ip -n "$1" link set "v-$2" master cni0 up
-	ip -n "$2" link set eth0 up
-	ip -n "$2" address add "10.244.$lab_k.10/24" dev eth0
-	ip -n "$2" -6 address add "fd00:10:0:$lab_k::10/64" dev eth0 nodad
-	ip -n "$2" route add default via "10.244.$lab_k.1"
-	ip -n "$2" -6 route add default via "fd00:10:0:$lab_k::1"
+	lab_ip "$1" <<-IP
+		link add v-$2 type veth peer name eth0 netns $2
+		link set v-$2 master cni0 up
+	IP
+	lab_ip "$2" <<-IP
+		link set eth0 up
+		address add 10.244.$lab_k.10/24 dev eth0
+		address add fd00:10:0:$lab_k::10/64 dev eth0 nodad
+		route add 0.0.0.0/0 via 10.244.$lab_k.1
+		route add ::/0 via fd00:10:0:$lab_k::1
+	IP
 }
 
 lab_pod_routed()
@@ -353,18 +372,22 @@ lab_pod_routed()
 	lab_make_ns "$2"
 	lab_forwarding "$1"
 	lab_in "$1" nft list table ip pods >/dev/null 2>&1 || lab_masquerade "$1"
-	ip -n "$1" link add "cali-$2" type veth peer name eth0 netns "$2"
-	ip -n "$1" link set "cali-$2" address ee:ee:ee:ee:ee:ee up
+	lab_ip "$1" <<-IP
+		link add cali-$2 type veth peer name eth0 netns $2
+		link set cali-$2 address ee:ee:ee:ee:ee:ee up
+		route add 10.245.$lab_k.10/32 dev cali-$2
+		route add fd00:10:1:$lab_k::10/128 dev cali-$2
+	IP
 	lab_in "$1" sh -c "echo 1 >/proc/sys/net/ipv4/conf/cali-$2/proxy_arp
 		echo 0 >/proc/sys/net/ipv4/neigh/cali-$2/proxy_delay"
-	ip -n "$2" link set eth0 up
-	ip -n "$2" address add "10.245.$lab_k.10/32" dev eth0
-	ip -n "$2" -6 address add "fd00:10:1:$lab_k::10/128" dev eth0 nodad
-	ip -n "$2" route add 169.254.1.1 dev eth0 scope link
-	ip -n "$2" route add default via 169.254.1.1
-	ip -n "$2" -6 route add default via fe80::ecee:eeff:feee:eeee dev eth0
-	ip -n "$1" route add "10.245.$lab_k.10/32" dev "cali-$2"
-	ip -n "$1" -6 route add "fd00:10:1:$lab_k::10/128" dev "cali-$2"
+	lab_ip "$2" <<-IP
+		link set eth0 up
+		address add 10.245.$lab_k.10/32 dev eth0
+		address add fd00:10:1:$lab_k::10/128 dev eth0 nodad
+		route add 169.254.1.1 dev eth0 scope link
+		route add 0.0.0.0/0 via 169.254.1.1
+		route add ::/0 via fe80::ecee:eeff:feee:eeee dev eth0
+	IP
 }
 
 # lab_cable NAMESPACE down|up: pulls the cable and puts it back; eth0 there sees its carrier go and come.
