@@ -251,7 +251,7 @@ kube_start()
 		--leader-elect=false --use-service-account-credentials \
 		--service-account-private-key-file="$KUBE/sa.key" --root-ca-file="$KUBE/ca.crt" \
 		--controllers="$KUBE_CONTROLLERS"
-	kube_answers 90 kube-controller-manager kubectl -n default get serviceaccount default ||
+	kube_answers 90 kube-controller-manager kube_api GET /api/v1/namespaces/default/serviceaccounts/default ||
 		kube_fail "kube-controller-manager has ended"
 }
 
