@@ -1,9 +1,9 @@
 #!/bin/sh
 # lane: beside
 # timeout: 400
-# What vipd cannot do because of where packets arrive (README), each limit with what passed the switch: two nodes that are
-# active for an IPv6 address, between which a client goes to and fro, and a port that the nodes themselves translate, as
-# kube-proxy and the CNI's portmap do, before IPVS sees it.
+# What vipd cannot do because of where packets arrive (README), each limit with what passed the switch: a client on a node
+# from a port that another of its sockets has, two nodes that are active for an IPv6 address, between which a client goes to
+# and fro, and a port that the nodes themselves translate, as kube-proxy and the CNI's portmap do, before IPVS sees it.
 . "$(dirname "$0")/../lib/lab.sh"
 lab_enter "$@"
 . "$(dirname "$0")/../lib/load.sh"
@@ -23,6 +23,51 @@ wait_for 60 "node01 is active" load_active node01
 for n in $NODES; do
 	wait_for 60 "$n: all real servers passed their check" load_healthy "$n"
 done
+
+step "a client on a node, from the port of another socket to the same real server"
+# from_ports ADDRESS LABEL OPTION...: asks from each of the ports; how many failed, and who has answered, in $failed and $by.
+PORTS="45001 45002 45003 45004 45005 45006 45007 45008"
+from_ports()
+{
+	failed=0 by=
+	for port in $PORTS; do
+		if line=$(lab_in node02 ask -t 2500 -b "$2" -f "$port" "$1" 80); then
+			by="$by ${line%%=*}"
+		else
+			failed=$((failed + 1))
+		fi
+	done
+	note "figure: to $1 from ports of other sockets: $failed of 8 failed, answered by$by"
+}
+for port in $PORTS; do
+	lab_hold "direct4-$port" node02 "$(lab_address node01)" 80 -n 1 -b "$(lab_address node02)" -f "$port"
+	lab_hold "direct6-$port" node02 "$(lab_address6 node01)" 80 -n 1 -b "$(lab_address6 node02)" -f "$port"
+done
+from_ports $VIP "$(lab_address node02)"
+expect "IPv4: all are answered" [ $failed = 0 ]
+lab_background same sw tcpdump -Z root -i e-node02 -n -tt -l --immediate-mode \
+	"ip6 and tcp port 80 and host $(lab_address6 node01)"
+within 10 grep -q 'listening on' "$LAB/same.out" || fail "tcpdump does not listen"
+from_ports $VIP6 "$(lab_address6 node02)"
+lab_stop same
+expect "IPv6: some are not" [ $failed -gt 0 ]
+expect "those that are translated to the server of the other socket" [ "${by#*node01}" = "$by" ]
+# The first of them. What the kernel has put in place of the port is neither that nor a check's (61000 and up).
+awk -v at="$(lab_address6 node01).80" '
+	{ sub(/:$/, "", $5); gsub(/[][,]/, "", $7); n = split($3 == at ? $5 : $3, port, ".") }
+	$6 == "Flags" && port[n] < 61000 && (port[n] < 45001 || port[n] > 45008) && (!c || c == port[n]) && ++lines <= 4 {
+		c = port[n]
+		printf "%.0f %s tcp %s %s %s\n", $1 * 1000000, $3 == at ? "node01 node02" : "node02 node01", $3, $5, $7
+	}' "$LAB/same.out" >"$LAB/same.trace"
+expect "their SYNs are answered, and sent again" [ "$(awk '{ printf "%s ", $7 }' "$LAB/same.trace")" = "S S. S S. " ]
+shown "$(awk '{ print $1; exit }' "$LAB/same.trace")" <"$LAB/same.trace"
+note "figure: from ports of its own: $(lab_in node02 ask -n 8 -t 5000 $VIP6 80)"
+direct=
+for port in $PORTS; do
+	direct="$direct direct4-$port direct6-$port"
+done
+# shellcheck disable=SC2086 # names
+kept $direct
 
 step "two nodes are active for an IPv6 address: VRRP does not get through"
 lab_in sw nft -f - <<-NFT

@@ -83,7 +83,7 @@ moved()
 
 shown()
 {
-	sort -n | awk -v zero="$1" '
+	sort -n | awk -v zero="$1" -v vip=$VIP. -v vip6=$VIP6. '
 		function say(text) { printf "%+9.1f ms  %-6s > %-6s  %s\n", ($1 - zero) / 1000, $2, $3 == "-" ? "all" : $3, text }
 		function is_node(name) { return name ~ /^node/ }
 		$4 == "sync" { say("sync message with " $5) }
@@ -92,7 +92,7 @@ shown()
 		$4 == "tcp" {
 			what = $7 == "S" ? "SYN" : $7 == "S." ? "SYN-ACK" : $7 ~ /R/ ? "RST" : $7 ~ /F/ ? "FIN" : $7 ~ /P/ ? "data" : "ACK"
 			if (what == "data" && is_node($2) && !is_node($3)) what = "answer"
-			if (is_node($2) && is_node($3)) what = what ", forwarded"
+			if (is_node($2) && is_node($3) && (index($6, vip) == 1 || index($6, vip6) == 1)) what = what ", forwarded"
 			say(what ", " $5 " > " $6)
 		}' | while IFS= read -r lab_line; do
 		note "  $lab_line"

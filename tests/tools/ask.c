@@ -1,7 +1,7 @@
 /*
  * ask: a client for the lab. It counts who answers.
  *
- *   ask [-n 1] [-t 2000] [-i 0] [-b SOURCE] [-u] [-s] ADDRESS PORT
+ *   ask [-n 1] [-t 2000] [-i 0] [-b SOURCE [-f PORT]] [-u] [-s] ADDRESS PORT
  *	n connections (-u: datagrams) one after the other, i ms apart, each given t ms to connect and to read
  *	the server's name. Prints "node01=8 node02=8 failed=0" and, for failures, their kinds; exit status 1
  *	if one failed. -s prints the answers one by one before that.
@@ -179,9 +179,12 @@ static int conn_begin(struct conn *c, const struct options *o, uint64_t now)
 {
 	*c = (struct conn){.fd = -1, .begun_ns = now};
 	int fd = socket(o->to->ai_family, o->to->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int one = 1;
 	if (fd < 0)
 		return -errno;
-	if ((o->source && bind(fd, o->source->ai_addr, o->source->ai_addrlen) < 0) ||
+	/* with -f, the port may be that of another connection */
+	if ((o->source && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0) ||
+	    (o->source && bind(fd, o->source->ai_addr, o->source->ai_addrlen) < 0) ||
 	    (connect(fd, o->to->ai_addr, o->to->ai_addrlen) < 0 && errno != EINPROGRESS) ||
 	    (o->udp && send(fd, "?\n", 2, MSG_NOSIGNAL) < 0)) {
 		int err = errno;
@@ -653,11 +656,11 @@ static void parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
 		{"watch", no_argument, NULL, 'W'}, {"hold", no_argument, NULL, 'H'}, {0}};
-	const char *source = NULL;
+	const char *source = NULL, *source_port = "0";
 	int c;
 	*o = (struct options){.n = 1};
 	bool has_interval = false;
-	while ((c = getopt_long(argc, argv, "n:t:i:l:q:b:w:suzp:o:", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "n:t:i:l:q:b:f:w:suzp:o:", longs, NULL)) != -1) {
 		if (c == 'n')
 			o->n = number(optarg);
 		else if (c == 't')
@@ -672,6 +675,8 @@ static void parse_options(int argc, char **argv, struct options *o)
 			o->mute = true;
 		else if (c == 'b')
 			source = optarg;
+		else if (c == 'f')
+			source_port = optarg;
 		else if (c == 'w')
 			o->want = optarg;
 		else if (c == 's')
@@ -693,7 +698,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 	    o->slow > o->n - o->quiet) {
 		fprintf(stderr,
 			"usage: ask [--watch | --hold] [-n N] [-t MS] [-i MS] [-l SLOW] [-q QUIET] "
-			"[-z] [-b SOURCE] [-w NAME] "
+			"[-z] [-b SOURCE [-f PORT]] [-w NAME] "
 			"[-u] [-s] [-p PIDFILE] [-o FILE] ADDRESS PORT\n");
 		exit(2);
 	}
@@ -702,7 +707,7 @@ static void parse_options(int argc, char **argv, struct options *o)
 	if (!has_interval)
 		o->interval_ms = o->hold ? 100 : o->watch ? 50 : 0;
 	o->to = resolve(argv[optind], argv[optind + 1], o->udp);
-	o->source = source ? resolve(source, "0", o->udp) : NULL;
+	o->source = source ? resolve(source, source_port, o->udp) : NULL;
 }
 
 int main(int argc, char **argv)
