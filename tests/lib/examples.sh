@@ -17,9 +17,7 @@ examples_lab()
 	lab_node "$@"
 	lab_client client 200
 	for n in "$@"; do
-		for port in 24007 10250 22; do
-			lab_server "$n" $port -e
-		done
+		lab_server "$n" '24007 10250 22' -e
 		lab_manifests "$n" "$EXAMPLES"/*.yaml
 		lab_nodes_yaml "$@" | lab_manifest "$n" nodes.yaml
 	done

@@ -398,19 +398,21 @@ lab_cable()
 
 # --- servers
 
-# lab_server NODE PORT [OPTION]...: "answer" bound to the node's own IPv4 address (6: its IPv6 one).
+# lab_server NODE PORTS [OPTION]...: "answer" bound to the node's own IPv4 address (6: its IPv6 one), a process a port.
 lab_server()
 {
-	lab_n=$1 lab_port=$2
+	lab_n=$1 lab_ports=$2
 	shift 2
-	lab_in "$lab_n" answer -p "$LAB/$lab_n.$lab_port.pid" "$@" "$lab_n" "$(lab_address "$lab_n")" "$lab_port"
+	# shellcheck disable=SC2086 # a list of ports
+	lab_in "$lab_n" answer -p "$LAB/$lab_n.%.pid" "$@" "$lab_n" "$(lab_address "$lab_n")" $lab_ports
 }
 
 lab_server6()
 {
-	lab_n=$1 lab_port=$2
+	lab_n=$1 lab_ports=$2
 	shift 2
-	lab_in "$lab_n" answer -p "$LAB/$lab_n.$lab_port.v6.pid" "$@" "$lab_n" "$(lab_address6 "$lab_n")" "$lab_port"
+	# shellcheck disable=SC2086 # a list of ports
+	lab_in "$lab_n" answer -p "$LAB/$lab_n.%.v6.pid" "$@" "$lab_n" "$(lab_address6 "$lab_n")" $lab_ports
 }
 
 lab_server_kill()

@@ -81,10 +81,8 @@ load_manifests()
 
 load_servers()
 {
-	for port in 80 81 82 83; do
-		lab_server "$1" $port -e
-		lab_server6 "$1" $port -e
-	done
+	lab_server "$1" '80 81 82 83' -e
+	lab_server6 "$1" '80 81 82 83' -e
 	lab_server "$1" 53 -u
 	lab_server6 "$1" 53 -u
 }

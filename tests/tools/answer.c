@@ -1,11 +1,12 @@
 /*
  * answer: a server for the lab. It tells every client its name, so that tests see who served them.
  *
- *   answer [-u] [-e] [-p PIDFILE] NAME ADDRESS PORT
+ *   answer [-u] [-e] [-p PIDFILE] NAME ADDRESS PORT...
  *
  * TCP: sends "NAME\n" and closes when the client has; with -e it echoes everything after that.
  * UDP (-u): answers every datagram with "NAME\n". With -p it goes to the background as soon as it listens
- * and writes its process number there, so whoever started it may connect at once.
+ * and writes its process number there, so whoever started it may connect at once. Several ports have a process
+ * each, and the port stands for a % in PIDFILE.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -53,22 +54,29 @@ static int open_socket(const char *address, const char *port, bool udp)
 	return fd;
 }
 
-static void go_to_background(const char *pidfile)
+/* False in the process that has begun it. */
+static bool go_to_background(const char *pidfile, const char *port)
 {
 	pid_t pid = fork();
 	if (pid < 0)
 		die("fork");
 	if (pid > 0) {
-		FILE *f = fopen(pidfile, "w");
+		const char *mark = strchr(pidfile, '%');
+		char path[4096];
+		if (mark)
+			snprintf(path, sizeof path, "%.*s%s%s", (int)(mark - pidfile), pidfile,
+				 port, mark + 1);
+		FILE *f = fopen(mark ? path : pidfile, "w");
 		if (!f || fprintf(f, "%d\n", (int)pid) < 0 || fclose(f) != 0)
 			die(pidfile);
-		exit(0);
+		return false;
 	}
 	setsid();
 	/* Whoever reads our parent's output must see its end. */
 	if (!freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout) ||
 	    !freopen("/dev/null", "w", stderr))
 		exit(1);
+	return true;
 }
 
 /* False: the connection is over. */
@@ -139,15 +147,22 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (argc - optind != 3) {
-		fprintf(stderr, "usage: answer [-u] [-e] [-p PIDFILE] NAME ADDRESS PORT\n");
+	if (argc - optind < 3 || (argc - optind > 3 && !pidfile)) {
+		fprintf(stderr, "usage: answer [-u] [-e] [-p PIDFILE] NAME ADDRESS PORT...\n");
 		return 2;
 	}
 	char line[256];
 	snprintf(line, sizeof line, "%s\n", argv[optind]);
-	int fd = open_socket(argv[optind + 1], argv[optind + 2], udp);
-	if (pidfile)
-		go_to_background(pidfile);
+	int fd = -1;
+	bool serving = false;
+	for (int i = optind + 2; i < argc && !serving; i++) {
+		fd = open_socket(argv[optind + 1], argv[i], udp);
+		serving = !pidfile || go_to_background(pidfile, argv[i]);
+		if (!serving)
+			close(fd);
+	}
+	if (!serving)
+		return 0;
 	if (!udp)
 		serve_streams(fd, line, echo);
 	for (;;) {
