@@ -401,18 +401,21 @@ lab_cable()
 # lab_server NODE PORTS [OPTION]...: "answer" bound to the node's own IPv4 address (6: its IPv6 one), a process a port.
 lab_server()
 {
-	lab_n=$1 lab_ports=$2
-	shift 2
-	# shellcheck disable=SC2086 # a list of ports
-	lab_in "$lab_n" answer -p "$LAB/$lab_n.%.pid" "$@" "$lab_n" "$(lab_address "$lab_n")" $lab_ports
+	lab_answer "$(lab_address "$1")" pid "$@"
 }
 
 lab_server6()
 {
-	lab_n=$1 lab_ports=$2
-	shift 2
+	lab_answer "$(lab_address6 "$1")" v6.pid "$@"
+}
+
+# lab_answer ADDRESS SUFFIX NODE PORTS [OPTION]...: process ids in $LAB/NODE.PORT.SUFFIX.
+lab_answer()
+{
+	lab_addr=$1 lab_suffix=$2 lab_n=$3 lab_ports=$4
+	shift 4
 	# shellcheck disable=SC2086 # a list of ports
-	lab_in "$lab_n" answer -p "$LAB/$lab_n.%.v6.pid" "$@" "$lab_n" "$(lab_address6 "$lab_n")" $lab_ports
+	lab_in "$lab_n" answer -p "$LAB/$lab_n.%.$lab_suffix" "$@" "$lab_n" "$lab_addr" $lab_ports
 }
 
 lab_server_kill()
