@@ -25,7 +25,7 @@ for n in $NODES; do
 done
 
 step "a client on a node, from the port of another socket to the same real server"
-# from_ports ADDRESS LABEL OPTION...: asks from each of the ports; how many failed, and who has answered, in $failed and $by.
+# from_ports ADDRESS SOURCE: asks from each of the ports; how many failed, and who has answered, in $failed and $by.
 PORTS="45001 45002 45003 45004 45005 45006 45007 45008"
 from_ports()
 {

@@ -183,8 +183,8 @@ static int conn_begin(struct conn *c, const struct options *o, uint64_t now)
 	if (fd < 0)
 		return -errno;
 	/* with -f, the port may be that of another connection */
-	if ((o->source && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0) ||
-	    (o->source && bind(fd, o->source->ai_addr, o->source->ai_addrlen) < 0) ||
+	if ((o->source && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+			   bind(fd, o->source->ai_addr, o->source->ai_addrlen) < 0)) ||
 	    (connect(fd, o->to->ai_addr, o->to->ai_addrlen) < 0 && errno != EINPROGRESS) ||
 	    (o->udp && send(fd, "?\n", 2, MSG_NOSIGNAL) < 0)) {
 		int err = errno;
