@@ -221,7 +221,7 @@ struct control {
 	struct control_place *places; /* addresses of the VIPs that run, sorted */
 	size_t n_places;
 	bool sync_up; /* link of the synchronisation */
-	uint32_t keep_s; /* least time-out of established TCP and UDP; 0: not read */
+	struct ipvs_timeouts timeouts; /* the kernel's; 0: not read */
 
 	/* threads */
 	struct ring *to_election, *from_election, *orders, *dones, *to_switch, *from_switch;

@@ -49,7 +49,7 @@ static int have_ipvs(struct control *c, struct have *h, struct verr *reterr)
 	if (r < 0)
 		return r;
 	h->k.tcp_timeout_s = t.tcp_s;
-	c->keep_s = t.tcp_s < t.udp_s ? t.tcp_s : t.udp_s;
+	c->timeouts = t;
 	return 0;
 }
 

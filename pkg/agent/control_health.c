@@ -9,13 +9,10 @@
 
 static uint32_t phase_of(const struct addr *a, uint16_t port)
 {
-	uint32_t h = 2166136261u; /* FNV-1a: any spread does, as long as it differs by target */
+	/* any spread does, as long as it differs by target */
+	uint64_t hash = hash_add(HASH_BEGIN, a->bytes, sizeof(a->bytes));
 
-	for (size_t i = 0; i < sizeof(a->bytes); i++)
-		h = (h ^ a->bytes[i]) * 16777619u;
-	h = (h ^ (port >> 8)) * 16777619u;
-	h = (h ^ (port & 0xff)) * 16777619u;
-	return h ^ (uint32_t)mono_now_ns();
+	return hash_end(hash_add(hash, &port, sizeof(port))) ^ (uint32_t)mono_now_ns();
 }
 
 static struct health_conf conf_of(const struct api_health_check *check)

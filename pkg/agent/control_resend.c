@@ -67,7 +67,7 @@ static void add_own(struct resend_conf *conf, const struct addr *a)
 
 void control_resend_update(struct control *c, uint64_t now_ns)
 {
-	struct resend_conf conf = {.sync.sync_id = c->sync_id, .keep_s = c->keep_s};
+	struct resend_conf conf = {.sync.sync_id = c->sync_id, .kernel = c->timeouts};
 	bool up = false;
 
 	if (places_update(c) < 0 || !c->resend)

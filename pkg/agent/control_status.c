@@ -400,6 +400,7 @@ static json_t *resend_json(const struct control *c, uint64_t now_ns)
 	set_uint(o, "passes", n->passes);
 	set_uint(o, "connections", n->last_pass_sent);
 	set_uint(o, "messages", n->messages);
+	set_uint(o, "ended", n->ended);
 	set_uint(o, "errors", n->errors);
 	if (*resend_problem(c->resend))
 		set_text(o, "problem", resend_problem(c->resend));

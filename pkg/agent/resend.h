@@ -5,6 +5,13 @@
  * more than 1 % of a core, but before the kernel would have forgotten it). Runs on control's loop, in slices of
  * about a millisecond.
  *
+ * Who is told that a connection stands after it has ended keeps it for a day. So one is told only if it was there a pass
+ * before; the kernel has told it once. And that it has ended is told again, since a lost message of the kernel's would
+ * have the same effect. So of two senders one of whom has missed the end, the other one comes first.
+ *
+ * Whose end everybody has missed (the client has gone without a word) stands at its server as in all tables, but there
+ * is no socket for it: the server tells all, itself too, that it has ended.
+ *
  * A node resends what it serves itself and, for VIPs that are active here, what it directs; so each
  * connection has one or two senders, and a node that only heard of it never echoes. The time-out that is
  * told is what is left of the entry's: two nodes that tell each other of a dead connection do not keep it alive.
@@ -36,18 +43,19 @@ struct resend_conf {
 	struct sweep_conf sync; /* without synchronisation it is off */
 	struct addr own[RESEND_OWN_MAX]; /* this node's addresses as a real server */
 	size_t n_own;
-	unsigned int share; /* at most one part in so many of a core; 0: 100 */
-	/* How long the kernel keeps a connection without packets, the shortest of its time-outs; 0: not known. The
-	 * others hear of a connection three times in it, whatever part of a core that takes, up to a quarter. */
-	uint32_t keep_s;
+	unsigned int share; /* on average at most one part in so many of a core; 0: 100 */
+	/* How long the kernel keeps a connection without packets; 0: not known. The others hear of a connection three
+	 * times in the shorter of TCP's and UDP's, whatever part of a core that takes, up to a quarter. */
+	struct ipvs_timeouts kernel;
 };
 
 struct resend_counters {
 	uint64_t passes; /* complete walks through the table */
 	uint64_t seen, sent; /* connections */
+	uint64_t ended; /* connections served here that stood without a socket */
 	uint64_t messages;
 	uint64_t errors; /* the table not readable, a line not understood, a message not sent */
-	uint64_t last_pass_ns; /* duration of the last complete pass, pauses included */
+	uint64_t last_pass_ns; /* from the beginning of the last complete pass to the next one's */
 	uint64_t last_pass_end_ns; /* when it was over; 0: there was none */
 	uint64_t last_pass_cpu_ns; /* processor time of it */
 	uint64_t last_pass_seen, last_pass_sent;
@@ -68,10 +76,19 @@ const char *resend_problem(const struct resend *r);
 void resend_free(struct resend *r);
 void resend_free_p(struct resend **r);
 
-/* The pace, apart from the walk: from the beginning of a pass to the next one's; and the pause after a slice that
- * took cpu_ns, elapsed_ns after its pass began. In ns. */
-uint64_t resend_period_ns(const struct resend_conf *conf);
-uint64_t resend_pause_ns(const struct resend_conf *conf, uint64_t elapsed_ns, uint64_t cpu_ns);
+/* The pace, apart from the walk: from the beginning of a pass that took cpu_ns of a processor to the next one's; and the
+ * pause after a slice of it that took cpu_ns. In ns. */
+uint64_t resend_period_ns(const struct resend_conf *conf, uint64_t cpu_ns);
+uint64_t resend_pause_ns(const struct resend_conf *conf, uint64_t cpu_ns);
+/* It has ended within this time, in ns. */
+bool resend_has_just_ended(const struct resend_conf *conf, const struct ipvs_conn *c,
+			   uint64_t within_ns);
+/*
+ * The state in which c is told: of one that has ended TIME_WAIT, in which the next connection from its port is a new one to
+ * everybody. Its server may have forgotten it already, and would learn it from others; but what comes to a node by an entry
+ * from others, and is for the node itself, the kernel drops (ip_vs_nat_xmit(), net/netfilter/ipvs/ip_vs_xmit.c).
+ */
+uint16_t resend_state(const struct ipvs_conn *c);
 /* The choice, apart from the walk: true if this node tells of c; then flags for ipvs_sync_message_add. */
 bool resend_wants(const struct ipvs_conn *c, enum resend_role role, const struct addr *own,
 		  size_t n_own, uint32_t *ret_flags);

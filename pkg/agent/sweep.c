@@ -32,7 +32,7 @@ static void begin_message(struct sweep *s)
 	ipvs_sync_message_init(&s->msg, s->conf.sync_id, max);
 }
 
-static void send_message(struct sweep *s)
+void sweep_send(struct sweep *s)
 {
 	if (s->msg.n_conns == 0)
 		return;
@@ -47,28 +47,38 @@ static void send_message(struct sweep *s)
 	begin_message(s);
 }
 
+int sweep_open(struct sweep *s, bool to_self)
+{
+	int fd = ipvs_sync_socket(s->conf.ifname, to_self, &s->problem);
+
+	if (fd < 0) {
+		s->n_errors++;
+		return fd;
+	}
+	s->fd = fd;
+	begin_message(s);
+	return 0;
+}
+
 int sweep_begin(struct sweep *s, bool to_self)
 {
-	int r = ipvs_sync_socket(s->conf.ifname, to_self, &s->problem);
+	int r = sweep_open(s, to_self);
 
-	if (r >= 0) {
-		s->fd = r;
-		r = ipvs_conns_open(&s->conns, &s->problem);
-	}
+	if (r < 0)
+		return r;
+	r = ipvs_conns_open(&s->conns, &s->problem);
 	if (r < 0) {
 		s->n_errors++;
 		sweep_end(s);
-		return r;
 	}
-	begin_message(s);
-	return 0;
+	return r;
 }
 
 void sweep_tell(struct sweep *s, const struct ipvs_conn *c, uint32_t flags, uint32_t timeout_s)
 {
 	if (ipvs_sync_message_add(&s->msg, c, flags, 0, timeout_s))
 		return;
-	send_message(s);
+	sweep_send(s);
 	if (!ipvs_sync_message_add(&s->msg, c, flags, 0, timeout_s)) {
 		s->n_errors++;
 		(void)verr_set(&s->problem, EMSGSIZE, "%s: an MTU of %u holds no connection",
@@ -105,7 +115,7 @@ int sweep_slice(struct sweep *s, sweep_fn fn, void *user)
 	int more = walk(s, fn, user);
 
 	/* what was read is told at once: a connection that closes meanwhile must not be told alive again */
-	send_message(s);
+	sweep_send(s);
 	return more;
 }
 

@@ -30,12 +30,16 @@ struct sweep {
 typedef void (*sweep_fn)(void *user, struct ipvs_conn *c);
 
 void sweep_init(struct sweep *s);
-/* Begins a walk with s->conf. to_self: this node's own backup daemon hears the messages too. 0 or -errno. */
+/* Messages without a walk, with s->conf. to_self: this node's own backup daemon hears them too. 0 or -errno. */
+int sweep_open(struct sweep *s, bool to_self);
+/* The same, and begins a walk. */
 int sweep_begin(struct sweep *s, bool to_self);
 /* Goes on, and sends what was told: 1: there is more; 0: the table is done; -errno. */
 int sweep_slice(struct sweep *s, sweep_fn fn, void *user);
 /* Adds a connection to the message, which is sent when it is full. timeout_s: what the others give it. */
 void sweep_tell(struct sweep *s, const struct ipvs_conn *c, uint32_t flags, uint32_t timeout_s);
+/* Sends what was told since the last message. */
+void sweep_send(struct sweep *s);
 /* Ends the walk, wherever it is. The next one opens everything anew: the interface may be another one by then. */
 void sweep_end(struct sweep *s);
 

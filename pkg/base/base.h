@@ -7,6 +7,7 @@
 
 #include "base/addr.h"
 #include "base/array.h"
+#include "base/hash.h"
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/mono.h"

@@ -2,6 +2,12 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <libmnl/libmnl.h>
+
+#define ANSWER_S 1
 
 void netlink_skip(struct netlink_cursor *c, size_t n)
 {
@@ -44,4 +50,22 @@ int netlink_end(const struct nlmsghdr *h)
 		return h->nlmsg_type == NLMSG_DONE ? 0 : -EBADMSG;
 	memcpy(&err, (const uint8_t *)h + NLMSG_HDRLEN, sizeof(err));
 	return err > 0 || err == INT32_MIN ? -EBADMSG : err;
+}
+
+int netlink_open(int protocol, struct mnl_socket **ret)
+{
+	const struct timeval limit = {.tv_sec = ANSWER_S};
+	struct mnl_socket *nl = mnl_socket_open2(protocol, SOCK_CLOEXEC);
+	int error;
+
+	if (!nl)
+		return -errno;
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0) {
+		error = errno;
+		mnl_socket_close(nl);
+		return -error;
+	}
+	*ret = nl;
+	return 0;
 }

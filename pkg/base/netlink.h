@@ -31,4 +31,9 @@ struct netlink_cursor netlink_nested(const struct netlink_attr *a);
  * end without a number: 0. */
 int netlink_end(const struct nlmsghdr *h);
 
+struct mnl_socket;
+/* A bound socket of this protocol (NETLINK_...) for requests whose answers are waited for: the kernel answers while it is
+ * asked; a lost answer is given up after a second (-EAGAIN). Closed with mnl_socket_close. 0 or -errno. */
+int netlink_open(int protocol, struct mnl_socket **ret);
+
 #endif

@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include <libmnl/libmnl.h>
 
@@ -13,8 +12,6 @@
 
 #define BUF_MAX 32768 /* what the kernel dumps at once, at most */
 #define REQUEST_MAX 512
-#define ANSWER_S \
-	1 /* the kernel answers while it is asked; this only keeps a lost answer from hanging us */
 /* Of the reply tuple the source address counts (linux net/netfilter/nf_internals.h; kernels before 5.8 list all). */
 #define FILTER_IP_SRC 1u
 
@@ -280,19 +277,15 @@ int ct_forget(struct ct *t, const struct ct_conn *c, struct verr *reterr)
 
 int ct_open(struct ct **ret, struct verr *reterr)
 {
-	const struct timeval limit = {.tv_sec = ANSWER_S};
 	struct ct *t = calloc(1, sizeof(*t));
+	int r;
 
 	if (!t)
 		return verr_set(reterr, ENOMEM, "connection tracking");
-	t->nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (!t->nl || mnl_socket_bind(t->nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    setsockopt(mnl_socket_get_fd(t->nl), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) <
-		    0) {
-		int error = errno;
-
+	r = netlink_open(NETLINK_NETFILTER, &t->nl);
+	if (r < 0) {
 		ct_close(t);
-		return verr_errno(reterr, error, "connection tracking");
+		return verr_errno(reterr, -r, "connection tracking");
 	}
 	t->port = mnl_socket_get_portid(t->nl);
 	*ret = t;

@@ -115,6 +115,7 @@ void ipvs_sync_message_init(struct ipvs_sync_message *m, uint8_t sync_id, size_t
 /* Flags of an entry, as the kernel numbers them. */
 #define IPVS_CONN_DROUTE 0x3u
 #define IPVS_CONN_NOOUTPUT 0x80u
+#define IPVS_CONN_INACTIVE 0x100u
 #define IPVS_CONN_TEMPLATE 0x1000u
 /* False if it does not fit: send and start anew. The receiver's entry then expires after
  * timeout_s, and it takes the forwarding method from its own destination; that in flags counts

@@ -19,17 +19,9 @@
 
 #include <cmocka.h>
 
-#include "ipvs/ipvs.h"
+#include "ipvs_rig.h"
 
 #define SKIP 77
-
-static struct addr ip(const char *text)
-{
-	struct addr a;
-
-	assert_int_equal(addr_parse(text, &a), 0);
-	return a;
-}
 
 static struct plan_service service(const char *addr, uint8_t protocol, uint16_t port,
 				   const char *scheduler)
@@ -74,24 +66,6 @@ static int done(void **state)
 {
 	ipvs_close(*state);
 	return 0;
-}
-
-static void run(const char *command)
-{
-	if (system(command) != 0)
-		fail_msg("%s", command);
-}
-
-static void apply(struct ipvs *i, enum plan_op_type type, const struct plan_service *s,
-		  const struct plan_dest *d)
-{
-	struct plan_op op = {.type = type, .service = *s};
-	struct verr err = {0};
-
-	if (d)
-		op.dest = *d;
-	if (ipvs_apply(i, &op, &err) != 0)
-		fail_msg("%s", err.msg);
 }
 
 struct dump {

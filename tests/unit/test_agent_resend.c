@@ -48,7 +48,15 @@ static void test_wants(void **state)
 		{"not yet established", RESEND_ACTIVE, "10.0.0.9", "10.0.0.1", IPPROTO_TCP,
 		 IPVS_TCP_SYN_RECV, 40000, 60, false, false, 0},
 		{"closing", RESEND_ACTIVE, "10.0.0.9", "10.0.0.1", IPPROTO_TCP, IPVS_TCP_FIN_WAIT,
-		 40000, 120, false, false, 0},
+		 40000, 120, false, true, DR | IPVS_CONN_INACTIVE},
+		{"ended, served here", RESEND_STANDBY, "10.0.0.9", "10.0.0.1", IPPROTO_TCP,
+		 IPVS_TCP_TIME_WAIT, 40000, 120, false, true, DR | IPVS_CONN_INACTIVE},
+		{"ended, heard of", RESEND_STANDBY, "10.0.0.9", "10.0.0.2", IPPROTO_TCP,
+		 IPVS_TCP_TIME_WAIT, 40000, 120, true, false, 0},
+		{"the last acknowledgement", RESEND_ACTIVE, "10.0.0.9", "10.0.0.1", IPPROTO_TCP,
+		 IPVS_TCP_LAST_ACK, 40000, 30, false, false, 0},
+		{"persistence, in a state that TCP gives", RESEND_ACTIVE, "10.0.0.9", "10.0.0.2",
+		 IPPROTO_TCP, IPVS_TCP_TIME_WAIT, 0, 300, false, true, DR | IPVS_CONN_TEMPLATE},
 		{"UDP", RESEND_ACTIVE, "10.0.0.9", "10.0.0.2", IPPROTO_UDP, 0, 40000, 300, false,
 		 true, DR},
 		{"UDP, served here", RESEND_STANDBY, "10.0.0.9", "10.0.0.1", IPPROTO_UDP, 0, 40000,
@@ -87,33 +95,100 @@ static void test_wants(void **state)
 	}
 }
 
-static void test_pace(void **state)
+static void test_state(void **state)
 {
 	static const struct {
 		const char *name;
-		uint32_t keep_s;
-		unsigned int share;
-		uint64_t elapsed_ns, period_ns, pause_ns; /* after a slice of 1 ms */
+		uint8_t protocol;
+		uint16_t client_port, is, told;
 	} cases[] = {
-		{"time-outs not known", 0, 0, 3600 * NS_PER_S, 8 * NS_PER_S, 100 * NS_PER_MS},
-		{"the kernel's default", 300, 0, 99 * NS_PER_S, 8 * NS_PER_S, 100 * NS_PER_MS},
-		{"a pass that takes too long", 300, 0, 100 * NS_PER_S, 8 * NS_PER_S, 4 * NS_PER_MS},
-		{"short time-outs", 12, 0, 3 * NS_PER_S, 4 * NS_PER_S, 100 * NS_PER_MS},
-		{"short time-outs, many connections", 12, 0, 4 * NS_PER_S, 4 * NS_PER_S,
-		 4 * NS_PER_MS},
-		{"a share of one's own", 12, 10, 3 * NS_PER_S, 4 * NS_PER_S, 10 * NS_PER_MS},
-		{"a larger share is kept", 12, 1, 4 * NS_PER_S, 4 * NS_PER_S, NS_PER_MS},
+		{"it stands", IPPROTO_TCP, 40000, IPVS_TCP_ESTABLISHED, IPVS_TCP_ESTABLISHED},
+		{"its client has said the end", IPPROTO_TCP, 40000, IPVS_TCP_CLOSE_WAIT,
+		 IPVS_TCP_TIME_WAIT},
+		{"its server has", IPPROTO_TCP, 40000, IPVS_TCP_FIN_WAIT, IPVS_TCP_TIME_WAIT},
+		{"reset", IPPROTO_TCP, 40000, IPVS_TCP_CLOSE, IPVS_TCP_TIME_WAIT},
+		{"both have", IPPROTO_TCP, 40000, IPVS_TCP_TIME_WAIT, IPVS_TCP_TIME_WAIT},
+		{"persistence", IPPROTO_TCP, 0, IPVS_TCP_CLOSE_WAIT, IPVS_TCP_CLOSE_WAIT},
+		{"UDP", IPPROTO_UDP, 40000, 0, 0},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		const struct resend_conf conf = {.keep_s = cases[i].keep_s,
-						 .share = cases[i].share};
+		const struct ipvs_conn c = {.protocol = cases[i].protocol,
+					    .state = cases[i].is,
+					    .client_port = cases[i].client_port};
 
-		if (resend_period_ns(&conf) != cases[i].period_ns)
+		if (resend_state(&c) != cases[i].told)
+			fail_msg("%s: state %u", cases[i].name, resend_state(&c));
+	}
+}
+
+static void test_pace(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t tcp_s, udp_s;
+		unsigned int share;
+		uint64_t cpu_ns, period_ns, pause_ns; /* the last after a slice of 1 ms */
+	} cases[] = {
+		{"time-outs not known", 0, 0, 0, NS_PER_MS, 4500 * NS_PER_MS, 4 * NS_PER_MS},
+		{"those of the kernel", 900, 300, 0, 45 * NS_PER_MS, 4500 * NS_PER_MS,
+		 4 * NS_PER_MS},
+		{"many connections", 86400, 300, 0, 460 * NS_PER_MS, 46 * NS_PER_S, 4 * NS_PER_MS},
+		{"more than can be told in time with that share", 86400, 300, 0, 2 * NS_PER_S,
+		 100 * NS_PER_S, 4 * NS_PER_MS},
+		{"short time-outs", 12, 300, 0, NS_PER_MS, 4 * NS_PER_S, 4 * NS_PER_MS},
+		{"short time-outs, many connections", 12, 300, 0, NS_PER_S, 4 * NS_PER_S,
+		 4 * NS_PER_MS},
+		{"a share of one's own", 900, 300, 10, NS_PER_S, 10 * NS_PER_S, 4 * NS_PER_MS},
+		{"a larger share is kept", 900, 300, 1, NS_PER_S, 4500 * NS_PER_MS, NS_PER_MS},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct resend_conf conf = {
+			.kernel = {.tcp_s = cases[i].tcp_s, .udp_s = cases[i].udp_s},
+			.share = cases[i].share};
+
+		if (resend_period_ns(&conf, cases[i].cpu_ns) != cases[i].period_ns)
 			fail_msg("%s: period", cases[i].name);
-		if (resend_pause_ns(&conf, cases[i].elapsed_ns, NS_PER_MS) != cases[i].pause_ns)
+		if (resend_pause_ns(&conf, NS_PER_MS) != cases[i].pause_ns)
 			fail_msg("%s: pause", cases[i].name);
+	}
+}
+
+static void test_ended(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t protocol;
+		uint16_t state;
+		uint32_t fin_s, expires_s;
+		bool want;
+	} cases[] = {
+		{"just now", IPPROTO_TCP, IPVS_TCP_TIME_WAIT, 120, 120, true},
+		{"at the edge", IPPROTO_TCP, IPVS_TCP_TIME_WAIT, 120, 110, true},
+		{"long ago", IPPROTO_TCP, IPVS_TCP_TIME_WAIT, 120, 109, false},
+		{"the client's FIN", IPPROTO_TCP, IPVS_TCP_FIN_WAIT, 120, 115, true},
+		{"the client's FIN, another time-out", IPPROTO_TCP, IPVS_TCP_FIN_WAIT, 300, 115,
+		 false},
+		{"its time-out not known", IPPROTO_TCP, IPVS_TCP_FIN_WAIT, 0, 115, true},
+		{"reset", IPPROTO_TCP, IPVS_TCP_CLOSE, 120, 4, true},
+		{"the server's FIN", IPPROTO_TCP, IPVS_TCP_CLOSE_WAIT, 120, 52, true},
+		{"established", IPPROTO_TCP, IPVS_TCP_ESTABLISHED, 120, 900, false},
+		{"UDP", IPPROTO_UDP, IPVS_TCP_TIME_WAIT, 120, 120, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct resend_conf conf = {.kernel.tcp_fin_s = cases[i].fin_s};
+		const struct ipvs_conn c = {.protocol = cases[i].protocol,
+					    .client_port = 40000,
+					    .state = cases[i].state,
+					    .expires_s = cases[i].expires_s};
+
+		if (resend_has_just_ended(&conf, &c, 10 * NS_PER_S) != cases[i].want)
+			fail_msg("%s", cases[i].name);
 	}
 }
 
@@ -121,7 +196,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wants),
+		cmocka_unit_test(test_state),
 		cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

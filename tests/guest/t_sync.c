@@ -4,11 +4,12 @@
  *
  *	peer (client, listener) ---- br0 director (and a real server) ---- far (another real server)
  *
- * With arguments it is a part for tests/guest/resend.sh:
- *	t_resend agent IFNAME SYNC_ID [PASSES/]SECONDS[@SHARE] VIP active|standby OWN...
+ * With arguments it is a part for tests/guest/resend.sh, ended.sh and the benchmark:
+ *	t_sync agent IFNAME SYNC_ID [PASSES/]SECONDS[@SHARE] VIP active|standby OWN...
  *							resends for so long, or until it has walked through the table so
  *							often, with one part in SHARE of a core; then prints its counters
- *	t_resend tell IFNAME SYNC_ID VIP DEST N		tells N connections to port 80 that do not exist
+ *	t_sync tell IFNAME SYNC_ID VIP DEST N [CLOSE_WAIT]	tells N connections to port 80 that do not exist: each DEST has
+ *							clients of its own
  * lane: beside
  */
 #include <arpa/inet.h>
@@ -30,7 +31,7 @@
 #include <cmocka.h>
 
 #include "agent/resend.h"
-#include "ipvs/ipvs.h"
+#include "ipvs_rig.h"
 
 #define SKIP 77
 #define SYNC_ID 42
@@ -40,12 +41,6 @@
 struct lab {
 	int director, peer, far; /* namespaces */
 };
-
-static void run(const char *command)
-{
-	if (system(command) != 0)
-		fail_msg("%s", command);
-}
 
 static int ns_here(void)
 {
@@ -65,14 +60,6 @@ static int ns_new(void)
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	run("ip link set lo up; echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad");
 	return ns_here();
-}
-
-static struct addr ip(const char *text)
-{
-	struct addr a;
-
-	assert_int_equal(addr_parse(text, &a), 0);
-	return a;
 }
 
 /* A veth pair: `name` in the director, on the bridge, and eth0 in the other one. */
@@ -201,18 +188,6 @@ static struct ipvs_conn only_connection(void)
 	assert_int_equal(n, 1);
 	ipvs_conns_close(table);
 	return found;
-}
-
-static void apply(struct ipvs *i, enum plan_op_type type, const struct plan_service *s,
-		  const struct plan_dest *d)
-{
-	struct plan_op op = {.type = type, .service = *s};
-	struct verr err = {0};
-
-	if (d)
-		op.dest = *d;
-	if (ipvs_apply(i, &op, &err) != 0)
-		fail_msg("%s", err.msg);
 }
 
 static struct ipvs *director(struct lab *l)
@@ -457,7 +432,7 @@ static void test_backup_learns_v6(void **state)
 	check_backup(*state, "fd09::20", "fd09::100", "fd09::11", "fd09::13");
 }
 
-/* ---- a part for resend.sh ---- */
+/* ---- the parts ---- */
 
 struct part {
 	struct addr vip;
@@ -503,9 +478,13 @@ static int run_agent(char **argv)
 	struct end end = {.passes = seconds ? strtoull(argv[3], NULL, 10) : 0};
 	struct resend *r = NULL;
 	struct loop *l = NULL;
+	struct ipvs *i = NULL;
 	const struct resend_counters *c;
 	int rc;
 
+	if (ipvs_open(&i, NULL) == 0)
+		(void)ipvs_timeouts_get(i, &conf.kernel, NULL);
+	ipvs_close(i);
 	if (share)
 		conf.share = (unsigned int)atoi(share + 1);
 	snprintf(conf.sync.ifname, sizeof(conf.sync.ifname), "%s", argv[1]);
@@ -536,11 +515,11 @@ static int run_agent(char **argv)
 	return rc == 0 ? 0 : 1;
 }
 
-static int run_tell(char **argv)
+static int run_tell(char **argv, bool is_closing)
 {
 	struct ipvs_conn c = {.family = AF_INET,
 			      .protocol = IPPROTO_TCP,
-			      .state = IPVS_TCP_ESTABLISHED,
+			      .state = is_closing ? IPVS_TCP_CLOSE_WAIT : IPVS_TCP_ESTABLISHED,
 			      .vip_port = 80,
 			      .dest_port = 80};
 	uint8_t sync_id = (uint8_t)atoi(argv[2]);
@@ -551,11 +530,12 @@ static int run_tell(char **argv)
 		return 1;
 	ipvs_sync_message_init(&m, sync_id, 1472);
 	for (int k = 0; k < n; k++) {
-		uint8_t client[4] = {10, 99, (uint8_t)(k / 250 % 250), (uint8_t)(k % 250 + 1)};
+		uint8_t client[4] = {10, c.dest.bytes[3], (uint8_t)(k / 250 % 250),
+				     (uint8_t)(k % 250 + 1)};
 
 		c.client = addr_from_bytes(AF_INET, client);
 		c.client_port = (uint16_t)(10000 + k / 62500);
-		if (ipvs_sync_message_add(&m, &c, IPVS_CONN_DROUTE, 0, 3600))
+		if (ipvs_sync_message_add(&m, &c, IPVS_CONN_DROUTE, 0, is_closing ? 60 : 3600))
 			continue;
 		if (send(fd, m.bytes, m.len, 0) != (ssize_t)m.len)
 			return 1;
@@ -583,7 +563,9 @@ int main(int argc, char **argv)
 	if (argc >= 7 && strcmp(argv[1], "agent") == 0)
 		return run_agent(argv + 1);
 	if (argc == 7 && strcmp(argv[1], "tell") == 0)
-		return run_tell(argv + 1);
+		return run_tell(argv + 1, false);
+	if (argc == 8 && strcmp(argv[1], "tell") == 0 && strcmp(argv[7], "CLOSE_WAIT") == 0)
+		return run_tell(argv + 1, true);
 	if (unshare(CLONE_NEWNET) < 0) {
 		fprintf(stderr, "skipped: a network namespace needs root\n");
 		return SKIP;
