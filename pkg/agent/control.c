@@ -11,7 +11,7 @@
 #include "dl/dl.h"
 
 #define RING_VALUES 2048
-#define TELL_NS (500 * NS_PER_MS) /* for the API server to hear of it; not when that is not there */
+#define TELL_NS (1200 * NS_PER_MS) /* for the API server to hear of it, if it is there */
 #define TELL_LOOK_NS (10 * NS_PER_MS)
 #define REST_NS (3 * NS_PER_S) /* what follows from a list has been done, and told, by then */
 #define STOP_NS (1800 * NS_PER_MS) /* the process is gone within 2 s of SIGTERM */
@@ -129,16 +129,19 @@ static int on_stop_late(void *user, uint64_t now_ns)
 
 void control_finish(struct control *c, uint64_t now_ns)
 {
-	bool all = control_report_leave(c, now_ns);
+	bool is_told = control_report_leave(c, now_ns) && control_events_told(c);
 
 	if (now_ns + TELL_NS < c->stop_by_ns && !c->is_telling) {
 		c->is_telling = true;
 		c->stop_by_ns = now_ns + TELL_NS;
 	}
-	if ((all && control_events_told(c)) || now_ns >= c->stop_by_ns)
-		loop_stop(c->loop, 0);
-	else
+	if (!is_told && now_ns < c->stop_by_ns) {
 		control_look(c, 0, TELL_LOOK_NS);
+		return;
+	}
+	if (!is_told)
+		log_warning("The API server was not told everything in time");
+	loop_stop(c->loop, 0);
 }
 
 static int on_terminate(void *user, int signo, uint64_t now_ns)

@@ -515,6 +515,8 @@ uint64_t control_pace_result(struct control_pace *pace, int status, uint64_t now
 uint64_t control_told_result(struct control_told *t, int status, uint64_t now_ns);
 /* When the next write may be, to an object of that resourceVersion. */
 uint64_t control_told_due_ns(const struct control_told *t, const char *version);
+/* That an object of that resourceVersion has the last write in it, or that no watch will show that any more. */
+bool control_told_is_shown(const struct control_told *t, const char *version, uint64_t now_ns);
 /*
  * Of an agent that ends: its name goes where nobody is left to write another one. To be called again until it
  * returns true: everything is told.

@@ -76,12 +76,22 @@ uint64_t control_told_result(struct control_told *t, int status, uint64_t now_ns
 	return control_pace_result(&t->pace, status, now_ns);
 }
 
+/* When an object of that resourceVersion has the last write in it, or no watch will show that any more. */
+static uint64_t shown_ns(const struct control_told *t, const char *version)
+{
+	return strcmp(t->based_on, version) == 0 ? t->pace.sent_ns + CAUGHT_UP_NS : 0;
+}
+
 uint64_t control_told_due_ns(const struct control_told *t, const char *version)
 {
-	bool is_old = strcmp(t->based_on, version) == 0;
-	uint64_t shown_ns = is_old ? t->pace.sent_ns + CAUGHT_UP_NS : 0;
+	uint64_t at_ns = shown_ns(t, version);
 
-	return shown_ns > t->pace.next_ns ? shown_ns : t->pace.next_ns;
+	return at_ns > t->pace.next_ns ? at_ns : t->pace.next_ns;
+}
+
+bool control_told_is_shown(const struct control_told *t, const char *version, uint64_t now_ns)
+{
+	return now_ns >= shown_ns(t, version);
 }
 
 /* ---- one VirtualIP ---- */
@@ -348,6 +358,15 @@ static void leave(struct control *c, struct control_vip *v, const struct plan_vi
 		send_patch(c, v, text_at(o->raw, "metadata", "resourceVersion"), patch, now_ns);
 }
 
+/* Whom the object names is known. */
+static bool is_shown(const struct control *c, const struct control_vip *v, uint64_t now_ns)
+{
+	const struct control_object *o = control_object_find(c, "VirtualIP", v->name);
+
+	return !o || control_told_is_shown(&v->told, text_at(o->raw, "metadata", "resourceVersion"),
+					   now_ns);
+}
+
 bool control_report_leave(struct control *c, uint64_t now_ns)
 {
 	bool all = true;
@@ -360,8 +379,9 @@ bool control_report_leave(struct control *c, uint64_t now_ns)
 
 		if (!v || v->told.is_left)
 			continue;
-		/* what is under way would make the next one fail */
-		if (v->told.call || c->report->n_under_way >= UNDER_WAY_MAX)
+		/* what is under way, or not shown yet, would make the next one fail */
+		if (v->told.call || c->report->n_under_way >= UNDER_WAY_MAX ||
+		    !is_shown(c, v, now_ns))
 			all = false;
 		else
 			leave(c, v, pv, now_ns);

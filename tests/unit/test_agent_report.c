@@ -48,10 +48,24 @@ static void when_it_is_written_again(void **state)
 	}
 }
 
+static void when_it_is_shown(void **state)
+{
+	const struct control_told written = {.pace.sent_ns = SENT_NS, .based_on = "7"};
+	const struct control_told nothing = {.based_on = ""};
+
+	(void)state;
+	assert_false(control_told_is_shown(&written, "7", SENT_NS));
+	assert_false(control_told_is_shown(&written, "7", SENT_NS + 5 * NS_PER_S - 1));
+	assert_true(control_told_is_shown(&written, "7", SENT_NS + 5 * NS_PER_S));
+	assert_true(control_told_is_shown(&written, "8", SENT_NS));
+	assert_true(control_told_is_shown(&nothing, "7", NS_PER_MS));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(when_it_is_written_again),
+		cmocka_unit_test(when_it_is_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
