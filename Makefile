@@ -82,7 +82,7 @@ $(BUILD)/guest/t_%: $(BUILD)/obj/tests/guest/t_%.o $(LIB)
 $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o
 	$(link)
 
-$(BUILD)/tools/nsexec: ALL_LDFLAGS += -static-pie
+$(BUILD)/tools/nsexec $(BUILD)/tools/remote: ALL_LDFLAGS += -static-pie
 
 # These speak to what vipd speaks to, with its own rooms.
 $(BUILD)/tools/kubewatch: $(BUILD)/obj/tests/tools/kubewatch.o $(LIB)

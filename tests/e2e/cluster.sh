@@ -1,28 +1,67 @@
 # shellcheck shell=sh
-# cluster.sh: a real Kubernetes of two nodes for the lab: control plane (tests/kube/segment.sh) on 192.168.44.1, and on
-# each node containerd, a kubelet and kube-proxy (tests/e2e/node). After lab.sh and lab_enter:
+# cluster.sh: a real Kubernetes of two nodes for the lab: on each node containerd, a kubelet and kube-proxy
+# (tests/e2e/node); the control plane is not in the guest, but on its segment, at 192.168.44.1 (tests/e2e/control):
 #
-#	cluster_need			# skips the test where something is missing
-#	cluster_start IMAGE.tar...	# lab, control plane, nodes node01 and node02; returns when both are Ready
+#	cluster_network			# before lab_enter
+#	cluster_need			# after lab_enter: skips the test where something is missing
+#	cluster_start IMAGE.tar...	# lab, nodes node01 and node02; returns when both are Ready
 #	cluster_pod pod01 node01	# a pod there, with busybox; pods run the image vipd-pod:test
 #	cluster_proxy node01 iptables	# kube-proxy in this mode instead of the one that runs; more arguments:
 #					# ipvs.excludeCIDRs
+#	cluster_call kube_stop_apiserver	# a function of tests/kube/lib.sh, where the control plane is
 #
-# kubectl is the administrator's. $LAB/NODE/ holds kubelet.log and containerd.log. Emulated, it takes minutes.
+# kubectl and helm are the administrator's, and run there as well: an emulated processor takes a second to start one.
+# $LAB/NODE/ holds kubelet.log and containerd.log. Emulated, it takes minutes.
 KUBE_PATIENCE=${KUBE_PATIENCE:-4}
-KUBE_CONTROLLERS='*'
-. "$LAB_TOP/tests/kube/segment.sh"
+KUBE_TOP=$LAB_TOP
+KUBE_ADDRESS=192.168.44.1
+. "$LAB_TOP/tests/kube/lib.sh"
+KUBE_URL=https://$KUBE_ADDRESS:${KUBE_API_PORT-}
+KUBE_CA=${KUBE-}/ca.crt
+
+# The namespace of the guest's network card.
+cluster_network()
+{
+	exec 9</proc/self/ns/net
+}
 
 cluster_need()
 {
-	for cluster_tool in containerd ctr runc iptables openssl curl jq; do
+	for cluster_tool in containerd ctr runc iptables curl jq; do
 		command -v $cluster_tool >/dev/null || skip "$cluster_tool is missing (hack/deps e2e)"
 	done
 	[ -x /usr/lib/cni/bridge ] || skip "the CNI plugins are missing (hack/deps e2e)"
-	KUBE_BIN=$("$LAB_TOP/tests/kube/build" --nodes --check 2>&1) || skip "$KUBE_BIN"
-	cluster_helm=$("$LAB_TOP/tests/kube/build-helm" --check 2>&1) || skip "$cluster_helm"
-	PATH=$KUBE_BIN:$cluster_helm:$PATH
+	PATH=$("$LAB_TOP/tests/kube/build" --nodes --check):$PATH
 	export PATH
+}
+
+cluster_call()
+{
+	cluster_input=
+	case " $* " in *' -f - '*) cluster_input=-i ;; esac
+	timeout $((120 * KUBE_PATIENCE)) remote $cluster_input $KUBE_ADDRESS "$CONTROL_PORT" "$@"
+}
+
+kubectl()
+{
+	cluster_call kubectl "$@"
+}
+
+helm()
+{
+	cluster_call helm "$@"
+}
+
+# The guest's network card is a cable from the switch to the control plane; whoever asks that from here is 192.168.44.2.
+cluster_plug()
+{
+	modprobe virtio_net
+	nsenter --net=/proc/self/fd/9 ip link set eth0 netns sw || fail "the guest has no network card"
+	lab_ip sw <<-IP
+		link set eth0 name control
+		link set control master br0 up
+	IP
+	lab_here 2
 }
 
 # The process namespace ends what runs; the nodes' logs are the lab's.
@@ -31,7 +70,7 @@ cluster_cleanup()
 	trap - EXIT
 	if [ -n "${KEEP-}" ]; then
 		mkdir -p "$KEEP"
-		cp "$KUBE"/*.log "$KEEP/"
+		cp "$KUBE"/kube-proxy-*.log "$KUBE"/node0?.log "$KEEP/"
 		for cluster_n in $LAB_NODES; do
 			for cluster_log in kubelet containerd; do
 				cp "$LAB/$cluster_n/$cluster_log.log" "$KEEP/$cluster_log-$cluster_n.log"
@@ -39,13 +78,12 @@ cluster_cleanup()
 		done
 	fi 2>/dev/null
 	lab_cleanup
-	rm -rf "$KUBE"
 }
 
 # What Kubernetes thinks, beside what the nodes do.
 cluster_dump()
 {
-	timeout 60 kubectl get nodes,pods,vip -A -o wide 2>&1
+	kubectl get nodes,pods,vip -A -o wide 2>&1
 	for cluster_n in $LAB_NODES; do
 		for cluster_log in kubelet containerd; do
 			echo "--- $cluster_n $cluster_log"
@@ -53,7 +91,7 @@ cluster_dump()
 		done
 		cat "$KUBE/$cluster_n.log" 2>/dev/null
 	done
-	timeout 60 kubectl -n vipd-system logs -l app.kubernetes.io/name=vipd --prefix --tail=40 2>&1
+	kubectl -n vipd-system logs -l app.kubernetes.io/name=vipd --prefix --tail=40 2>&1
 	cluster_cleanup
 }
 
@@ -62,43 +100,24 @@ cluster_start()
 	# An emulated processor is what is short here, not memory: less garbage collection.
 	GOGC=400
 	export GOGC
-	segment_nodes node01 node02
-	kube_init
+	lab_init
+	cluster_plug
+	lab_node node01 node02
 	trap cluster_cleanup EXIT
 	trap 'fail "it takes too long"' TERM
 	LAB_DUMP_MORE=cluster_dump
-	# containerd starts and takes the images meanwhile; the kubelet waits for its configuration.
 	for cluster_n in node01 node02; do
 		lab_forwarding $cluster_n
-		cp "$KUBE/ca.crt" "$LAB/$cluster_n/ca.crt"
 		kube_run $cluster_n ip netns exec $cluster_n "$LAB_TOP/tests/e2e/node" $cluster_n \
-			"$(lab_address $cluster_n)" "$LAB/$cluster_n" "$@"
-	done
-	KUBE_FLAGS="--enable-priority-and-fairness=false --endpoint-reconciler-type=lease --kubelet-preferred-address-types=InternalIP
-		--kubelet-client-certificate=$KUBE/admin.crt --kubelet-client-key=$KUBE/admin.key"
-	kube_start
-	note "the control plane works"
-	cluster_user scheduler /CN=system:kube-scheduler >"$KUBE/scheduler.conf"
-	cluster_user proxy /CN=system:kube-proxy >"$KUBE/proxy.conf"
-	kube_free_port
-	kube_run kube-scheduler kube-scheduler --kubeconfig="$KUBE/scheduler.conf" --leader-elect=false \
-		--bind-address=127.0.0.1 --secure-port="$KUBE_PORT"
-	for cluster_n in node01 node02; do
-		cluster_user $cluster_n "/O=system:nodes/CN=system:node:$cluster_n" >"$LAB/$cluster_n/kubelet.new"
-		mv "$LAB/$cluster_n/kubelet.new" "$LAB/$cluster_n/kubelet.conf"
+			"$(lab_address $cluster_n)" "$LAB/$cluster_n" "$KUBE/ca.crt" "$KUBE/$cluster_n.conf" "$@"
+		# One at a time: an emulated kernel has hung where two mounted and made control groups side by side.
+		within 60 [ -e "$LAB/$cluster_n/containerd.log" ] || fail "$cluster_n: $(cat "$KUBE/$cluster_n.log")"
 		cluster_proxy $cluster_n iptables
 	done
 	for cluster_n in node01 node02; do
 		wait_for 400 "$cluster_n is Ready" cluster_is_ready $cluster_n
 	done
 	note "the cluster works" # tests/e2e/host looks for this
-}
-
-# cluster_user NAME SUBJECT: prints the kubeconfig of a user with a certificate.
-cluster_user()
-{
-	kube_certificate "$1" "$2" clientAuth
-	kube_kubeconfig "$1" "$KUBE/$1.crt" "$KUBE/$1.key"
 }
 
 cluster_is_ready()

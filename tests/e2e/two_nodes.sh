@@ -7,8 +7,9 @@ if [ "${1-}" != --guest ] && [ -z "${LAB_INSIDE-}" ]; then
 	exec tests/e2e/host tests/e2e/two_nodes.sh --guest
 fi
 . "$(dirname "$0")/../lib/lab.sh"
-lab_enter "$@"
 . "$LAB_TOP/tests/e2e/cluster.sh"
+[ -n "${LAB_INSIDE-}" ] || cluster_network
+lab_enter "$@"
 cluster_need
 lab_need_ipvs
 SSH=192.168.44.120 KUBELET=192.168.44.110 GLUSTER=192.168.44.100
@@ -37,7 +38,7 @@ healthy()
 	done
 }
 
-# names_active NAME NODE: asked without kubectl, whose start alone takes a second of the emulated processor.
+# names_active NAME NODE
 names_active()
 {
 	kube_api GET "/apis/vipd.io/v1alpha1/virtualips/$1" | kube_is '.status.activeNode == $node' --arg node "$2"
@@ -115,6 +116,12 @@ all_of()
 {
 	pod=$(kubectl -n vipd-system get pods --field-selector "spec.nodeName=$1" -o 'jsonpath={.items[0].metadata.name}')
 	kubectl -n vipd-system logs "$pod"
+}
+
+# weights_are W01 W02: those of the servers of SSH, at node01.
+weights_are()
+{
+	lab_weight_is "$1" node01 $SSH 22 192.168.44.51 && lab_weight_is "$2" node01 $SSH 22 192.168.44.52
 }
 
 # weighted N01 N02: the answers to as many connections.
@@ -225,6 +232,11 @@ arp_settings()
 	lab_in "$1" cat /proc/sys/net/ipv4/conf/eth0/arp_ignore /proc/sys/net/ipv4/conf/eth0/arp_announce
 }
 
+cleanup_told()
+{
+	kubectl -n kube-system logs vipd-cleanup-node01 | grep "$1"
+}
+
 step "the cluster"
 cluster_start build/e2e/vipd.tar build/e2e/pod.tar
 lab_client client 200
@@ -269,17 +281,18 @@ expect "patched" edit ssh '[{"op": "replace", "path": "/spec/ports/0/port", "val
 wait_for $((15 * T)) "the new one answers" lab_in client ask -t 10000 -n 4 $SSH 2222
 expect_not "the old one does not" lab_in client ask -t 5000 -n 1 $SSH 22
 expect "patched back" edit ssh '[{"op": "replace", "path": "/spec/ports/0/port", "value": 22}]'
-wait_for $((15 * T)) "it answers again" lab_in client ask -t 10000 -n 4 $SSH 22
+wait_for $((15 * T)) "both servers are there again" weights_are 1 1
+expect "and answer" lab_in client ask -t 10000 -n 4 $SSH 22
 
 step "kubectl edit: a weight"
 expect "patched" edit ssh '[{"op": "replace", "path": "/spec/ports/0/scheduler", "value": "wrr"},
 	{"op": "add", "path": "/spec/realServers", "value": [{"address": "192.168.44.51", "weight": 1},
 	{"address": "192.168.44.52", "weight": 3}]}]'
-wait_for $((15 * T)) "node02 has weight 3" lab_weight_is 3 node01 $SSH 22 192.168.44.52
+wait_for $((15 * T)) "node02 has weight 3" weights_are 1 3
 expect "and three times as many connections" weighted 2 6
 expect "patched back" edit ssh '[{"op": "replace", "path": "/spec/ports/0/scheduler", "value": "rr"},
 	{"op": "remove", "path": "/spec/realServers"}]'
-wait_for $((15 * T)) "node02 has weight 1" lab_weight_is 1 node01 $SSH 22 192.168.44.52
+wait_for $((15 * T)) "node02 has weight 1" weights_are 1 1
 
 step "kubectl edit: a priority"
 expect "patched" edit ssh '[{"op": "replace", "path": "/spec/vrrp/priorities/1/priority", "value": 101}]'
@@ -336,12 +349,12 @@ expect "all 50 stood" [ "$(($(field node01 "$held") + $(field node02 "$held")))"
 expect "none is lost" [ "$(field failed "$held") $(field lost "$held") $(field quiet-lost "$held")" = "0 0 0" ]
 
 step "a pulled cable while the API server is down"
-kube_stop_apiserver
+expect "it is stopped" cluster_call kube_stop_apiserver
 lab_cable node01 down
 wait_for $((30 * T)) "node02 is active for all three" all_at node02
 wait_for $((15 * T)) "and answers" lab_in client ask -t 10000 -n 4 $SSH 22
 lab_cable node01 up
-kube_start_apiserver & # takes a minute; the agents do not wait for it
+cluster_call kube_start_apiserver & # the agents do not wait for it
 starting=$!
 wait_for $((40 * T)) "node01 is active for all three again" all_at node01
 wait $starting || fail "the API server does not start again"
@@ -389,5 +402,5 @@ expect_not "which is seen" nothing_left node01
 sed s/NODE/node01/ deploy/cleanup.yaml | kubectl apply -f - || fail "the Pod is refused"
 wait_for $((60 * T)) "vipd cleanup in a Pod" kubectl -n kube-system wait --for=jsonpath='{.status.phase}'=Succeeded \
 	pod/vipd-cleanup-node01 --timeout=20s
-expect "tells what it removed" sh -c "kubectl -n kube-system logs vipd-cleanup-node01 | grep 'local route'"
+expect "tells what it removed" cleanup_told 'local route'
 expect "nothing is left" nothing_left node01

@@ -18,11 +18,7 @@ KUBE_ADDRESS=192.168.44.1
 segment_nodes()
 {
 	lab_init
-	ip link set lo up
-	ip -n sw link add e-api type veth peer name eth0 netns 1 address "$(lab_mac 1)"
-	ip -n sw link set e-api master br0 up
-	ip link set eth0 up
-	ip address add $KUBE_ADDRESS/24 dev eth0
+	lab_here 1
 	lab_node "$@"
 }
 

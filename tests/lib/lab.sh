@@ -5,6 +5,7 @@
 #	lab_enter "$@"			# fresh network, mount and process namespaces; ends everything at exit
 #	lab_init			# the switch: namespace "sw", bridge br0
 #	lab_node node01 node02		# 192.168.44.51/24, fd00:44::51/64, MAC 02:44:00:00:00:51 ... on eth0
+#	lab_here 1			# this namespace itself: 192.168.44.1/24 on eth0
 #	lab_client client 200		# 192.168.44.200/24, fd00:44::200/64
 #	lab_pod node01 pod01		# behind a bridge on node01, masqueraded (10.244.1.10)
 #	lab_pod_routed node01 cali01	# on an unnumbered veth, as Calico makes it (10.245.1.10)
@@ -245,6 +246,15 @@ lab_plug()
 		link add e-$1 type veth peer name eth0 netns $1 address $2
 		link set e-$1 master br0 up
 	IP
+}
+
+# lab_here LASTBYTE: this very namespace on the segment, 192.168.44.LASTBYTE.
+lab_here()
+{
+	ip link set lo up
+	lab_plug 1 "$(lab_mac "$1")" # that of process 1
+	ip link set eth0 up
+	ip address add "192.168.44.$1/24" dev eth0
 }
 
 # lab_host NAMESPACE LASTBYTE [ROUTE]: ROUTE is "route add ..." or nothing.
