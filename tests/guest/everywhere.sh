@@ -39,9 +39,10 @@ for n in node01 node02 client; do
 	ip -n $n -6 route add fd00:99::/64 via fd00:44::53
 done
 CLIENTS="$CLIENTS behind"
-# So few ports to choose from that a client's would soon be that of a check which has just ended at the same server.
+# So few ports to choose from that a client's would soon be that of a check which has just ended at the same server. A port
+# rests for a minute, for one new connection a second or for 20.
 for n in $NODES; do
-	lab_in "$n" sh -c 'echo 40000 40499 >/proc/sys/net/ipv4/ip_local_port_range'
+	lab_in "$n" sh -c "echo 40000 $(number 40499 42999) >/proc/sys/net/ipv4/ip_local_port_range"
 done
 load_agents
 

@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # timeout: 400
 # What vipd cannot do for a reason in the kernel (README), each limit with what passed the switch, and the reason in it:
 # connections that no sync message had told of when their director left, for each way to schedule (those that were there

@@ -1,4 +1,5 @@
 #!/bin/sh
+# lane: beside
 # timeout: 600
 # The agents of all nodes are replaced one after the other under load: nothing is lost, every VIP moves at most
 # twice. IPVS time-outs are so short that connections age between the moves.
