@@ -87,10 +87,11 @@ int l2_vrrp_send(int fd, int family, unsigned int ifindex, const struct l2_vrrp_
 struct addr l2_vrrp_group(int family);
 
 /*
- * A TCP segment for a connection of which only the addresses are known: ACK alone, of a sequence
- * number that most likely lies outside of the receiver's window. It changes nothing there, but is
- * answered at once by an ACK with the right numbers (RFC 9293 s. 3.10.7.4), or by a reset where
- * there is no such connection.
+ * A TCP segment for a connection of which only the addresses are known: an octet, of a sequence
+ * number that most likely lies outside of the receiver's window, and acknowledging what it has not
+ * sent of late. It changes nothing there, but is answered at once by an ACK with the right numbers
+ * (RFC 9293 s. 3.10.7.4), or by a reset where there is no such connection. The octet is that of a
+ * keep-alive (s. 3.8.4): Linux answers segments without data only twice a second.
  */
 struct l2_challenge {
 	struct addr from, to; /* of one family */

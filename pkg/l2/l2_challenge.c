@@ -7,11 +7,12 @@
 #include "l2/l2.h"
 
 #define IP4_LEN 20
-#define TCP_LEN 20
+#define TCP_HEADER_LEN 20
+#define TCP_LEN (TCP_HEADER_LEN + 1) /* and an octet */
 #define TTL 64
 #define DONT_FRAGMENT 0x4000
 #define TCP_ACK 0x10
-#define TCP_WORDS (TCP_LEN / 4 << 4)
+#define TCP_WORDS (TCP_HEADER_LEN / 4 << 4)
 
 static uint32_t addr_sum(uint32_t sum, const struct addr *a)
 {
@@ -72,6 +73,7 @@ size_t l2_challenge_emit(const struct l2_challenge *c, uint8_t buf[static L2_FRA
 	wire_put_u16(&w, UINT16_MAX); /* window */
 	wire_put_u16(&w, 0); /* checksum */
 	wire_put_u16(&w, 0);
+	wire_put_u8(&w, 0);
 	sum = addr_sum(addr_sum(sum, &c->from), &c->to);
 	put_checksum(tcp + 16, wire_checksum_add(sum, tcp, TCP_LEN));
 	return L2_FRAME_MAX - w.left;

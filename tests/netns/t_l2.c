@@ -1,4 +1,5 @@
 /* The sockets of l2 between two namespaces: what one sends, the other receives, with all that goes with it. */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -310,6 +311,65 @@ static void a_refused_frame_is_told(void **state)
 	assert_false(pair_readable(rx, SILENCE_MS));
 }
 
+/* The two ends of a connection, of va to vb, and the port of va. */
+static void tcp_connect(const struct addr *to, int fds[2], uint16_t *client_port)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(to, 24007, 0, &sa);
+	AUTO(fd_close_p) int listener = -1;
+	struct addr a;
+
+	pair_enter(&pair, 1);
+	listener = socket(to->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	pair_enter(&pair, 0);
+	fds[0] = socket(to->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fds[0], (struct sockaddr *)&sa, len), 0);
+	fds[1] = accept(listener, NULL, NULL);
+	assert_true(fds[1] >= 0);
+	len = sizeof(sa);
+	assert_int_equal(getsockname(fds[0], (struct sockaddr *)&sa, &len), 0);
+	assert_int_equal(addr_from_sockaddr((struct sockaddr *)&sa, len, &a, client_port), 0);
+}
+
+/* Whoever has missed an answer can ask again at once, as often as it likes. */
+static void challenge(int family, const char *client, const char *server)
+{
+	struct l2_challenge c = {.from = ip(server), .from_port = 24007, .to = ip(client)};
+	struct verr err;
+	uint8_t buf[256];
+	int fds[2], fd, heard;
+
+	tcp_connect(&c.from, fds, &c.to_port);
+	pair_enter(&pair, 1);
+	fd = must(l2_challenge_socket(family, &err), &err);
+	heard = socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP);
+	assert_true(heard >= 0);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(l2_challenge_send(fd, &c), 0);
+		assert_true(pair_readable(heard, PATIENCE_MS));
+		assert_true(recv(heard, buf, sizeof(buf), 0) > 0);
+		c.seq += 0x55555555;
+	}
+	assert_false(pair_readable(fds[0], SILENCE_MS)); /* it has changed nothing */
+	assert_int_equal(send(fds[1], "x", 1, 0), 1);
+	assert_true(pair_readable(fds[0], PATIENCE_MS));
+	assert_int_equal(recv(fds[0], buf, sizeof(buf), 0), 1);
+	assert_int_equal(buf[0], 'x');
+	fd_close_p(&fd);
+	fd_close_p(&heard);
+	fd_close_p(&fds[0]);
+	fd_close_p(&fds[1]);
+}
+
+static void challenges_are_answered_each(void **state)
+{
+	(void)state;
+	challenge(AF_INET, "10.9.0.11", "10.9.0.12");
+	challenge(AF_INET6, "fd09::11", "fd09::12");
+}
+
 static void absent_interface_is_told(void **state)
 {
 	struct verr err = {0};
@@ -338,6 +398,7 @@ int main(void)
 		cmocka_unit_test(advertisements_are_heard),
 		cmocka_unit_test(solicitations_are_answered),
 		cmocka_unit_test(a_refused_frame_is_told),
+		cmocka_unit_test(challenges_are_answered_each),
 		cmocka_unit_test(absent_interface_is_told),
 	};
 	int failed;

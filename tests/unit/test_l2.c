@@ -84,11 +84,11 @@ static void challenge_ipv4(void **state)
 
 	(void)state;
 	assert_frame(buf, len,
-		     "4500 0028 0000 4000 40 06 60f3 c0a82c78 c0a82c14"
-		     "0016 9c40 01020304 00000000 50 10 ffff 359b 0000");
+		     "4500 0029 0000 4000 40 06 60f2 c0a82c78 c0a82c14"
+		     "0016 9c40 01020304 00000000 50 10 ffff 359a 0000 00");
 	assert_int_equal(wire_checksum_fold(wire_checksum_add(0, buf, 20)), 0);
-	sum = wire_checksum_add(20 + 6, buf + 12, 8);
-	assert_int_equal(wire_checksum_fold(wire_checksum_add(sum, buf + 20, 20)), 0);
+	sum = wire_checksum_add(21 + 6, buf + 12, 8);
+	assert_int_equal(wire_checksum_fold(wire_checksum_add(sum, buf + 20, 21)), 0);
 }
 
 static void challenge_ipv6(void **state)
@@ -103,14 +103,14 @@ static void challenge_ipv6(void **state)
 	uint32_t sum;
 
 	(void)state;
-	assert_int_equal(len, 60);
-	sum = wire_checksum_add(20 + 6, buf + 8, 32);
-	assert_int_equal(wire_checksum_fold(wire_checksum_add(sum, buf + 40, 20)), 0);
+	assert_int_equal(len, 61);
+	sum = wire_checksum_add(21 + 6, buf + 8, 32);
+	assert_int_equal(wire_checksum_fold(wire_checksum_add(sum, buf + 40, 21)), 0);
 	buf[56] = buf[57] = 0;
-	assert_frame(
-		buf, len,
-		"60000000 0014 06 40 fd090000000000000000000000000100"
-		"fd090000000000000000000000000020 5dc7 9c40 00000007 00000000 5010 ffff 0000 0000");
+	assert_frame(buf, len,
+		     "60000000 0015 06 40 fd090000000000000000000000000100"
+		     "fd090000000000000000000000000020 5dc7 9c40 00000007 00000000 5010 ffff 0000 "
+		     "0000 00");
 }
 
 static void neighbour_advertisement(void **state)
