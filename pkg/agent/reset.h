@@ -21,8 +21,8 @@
 #include "l2/l2.h"
 #include "loop/loop.h"
 
-#define RESET_PASSES 8
-#define RESET_GAP_NS (250 * NS_PER_MS) /* between the beginnings of passes, at least */
+#define RESET_PASSES 12
+#define RESET_GAP_NS (150 * NS_PER_MS) /* between the beginnings of passes, at least */
 
 struct reset;
 
