@@ -13,13 +13,11 @@ static void active_is(struct control_vip *v, const struct addr *source, uint8_t 
 	v->active_priority = priority;
 }
 
-static void on_role(struct control *c, struct control_vip *v, const struct election_record *rec,
-		    uint64_t now_ns)
+static void on_role(struct control *c, struct control_vip *v, const struct election_record *rec)
 {
 	const struct plan_vip *pv = control_plan_of(c, v);
 	const char *node =
 		pv && addr_is_set(&rec->source) ? control_node_of(c, pv, &rec->source) : NULL;
-	struct addr suspect = v->active;
 	enum vrrp_state before = v->state;
 	char text[ADDR_TEXT_MAX];
 
@@ -34,18 +32,22 @@ static void on_role(struct control *c, struct control_vip *v, const struct elect
 		 KV_STR("active", node ? node : addr_text(&rec->source, text)),
 		 KV_UINT("priority", rec->priority));
 	control_event_role(c, v, before, node);
-	if (rec->state == VRRP_ACTIVE && rec->why == VRRP_WHY_TIMEOUT && addr_is_set(&suspect) &&
-	    pv) {
-		const char *who = control_node_of(c, pv, &suspect);
-
-		for (size_t s = 0; who && s < pv->n_servers; s++) {
-			if (!pv->servers[s].self && strcmp(pv->servers[s].node_name, who) == 0)
-				control_health_suspect(c, &pv->servers[s].address, now_ns);
-		}
-	}
 	if (rec->state == VRRP_BACKUP || rec->state == VRRP_INIT)
 		v->handover_sent = false;
 	control_changed(c);
+}
+
+/* Its real servers are tried at once: who has clients here must not wait for as many failures as it takes else. */
+static void on_suspect(struct control *c, const struct control_vip *v,
+		       const struct election_record *rec, uint64_t now_ns)
+{
+	const struct plan_vip *pv = control_plan_of(c, v);
+	const char *who = pv ? control_node_of(c, pv, &rec->source) : NULL;
+
+	for (size_t s = 0; who && s < pv->n_servers; s++) {
+		if (!pv->servers[s].self && strcmp(pv->servers[s].node_name, who) == 0)
+			control_health_suspect(c, &pv->servers[s].address, now_ns);
+	}
 }
 
 static void on_peer(struct control *c, struct control_vip *v, const struct election_record *rec,
@@ -157,7 +159,10 @@ static void on_record(struct control *c, struct election_record *rec, uint64_t n
 		return;
 	switch (rec->type) {
 	case ELECTION_ROLE:
-		on_role(c, v, rec, now_ns);
+		on_role(c, v, rec);
+		break;
+	case ELECTION_SUSPECT:
+		on_suspect(c, v, rec, now_ns);
 		break;
 	case ELECTION_PEER:
 		on_peer(c, v, rec, now_ns);

@@ -81,7 +81,7 @@ struct election_counters {
 };
 
 /*
- * A full ring loses nothing but PEER, CONFLICT, CHECKSUM, SENSE and PONG: the others are told later, ROLE and
+ * A full ring loses nothing but SUSPECT, PEER, CONFLICT, CHECKSUM, SENSE and PONG: the others are told later, ROLE and
  * COUNTERS as they are then.
  */
 enum election_record_type {
@@ -89,6 +89,7 @@ enum election_record_type {
 	/* An advert from a source not seen before, or with another priority, or from who is active now, or of whom
 	 * nothing was told for 20 s: source, priority. At most one per 100 ms and instance. */
 	ELECTION_PEER,
+	ELECTION_SUSPECT, /* source was active, fell silent without a word and was replaced, by us or another */
 	ELECTION_COUNTERS,
 	/* source used this VRID, but rx was wrong (version, checksum, interval, auth, peer), or its address
 	 * list differs (rx VRRP_RX_OK). At most one per cause, instance and 10 s. */

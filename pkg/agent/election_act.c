@@ -187,11 +187,9 @@ static void perform(struct election *e, struct inst *i, const struct vrrp_out *o
 	if (out->acts & VRRP_ACT_ADVERT_ZERO)
 		send_adverts(e, i, 0, now_ns);
 	if (out->acts & VRRP_ACT_TAKE) {
-		bool is_suspect = out->why == VRRP_WHY_TIMEOUT && addr_is_set(&out->previous);
-
 		i->linger_ns = 0;
 		i->announce_ns = 0;
-		election_order(e, i, SWITCHOVER_TAKE, is_suspect ? &out->previous : NULL, now_ns);
+		election_order(e, i, SWITCHOVER_TAKE, out->suspect ? &out->previous : NULL, now_ns);
 	}
 	if (out->acts & VRRP_ACT_ANNOUNCE && is_taken(i))
 		announce_from(i, now_ns);
@@ -232,6 +230,11 @@ void election_step(struct election *e, struct inst *i, const struct vrrp_event *
 		return;
 	}
 	perform(e, i, &out, ev->now_ns);
+	if (out.suspect) {
+		struct election_record r = {.type = ELECTION_SUSPECT, .source = out.previous};
+
+		election_tell(e, i, &r, ev->now_ns);
+	}
 	if (out.why != VRRP_WHY_NONE) {
 		i->counters.became_active += before != VRRP_ACTIVE && i->v.state == VRRP_ACTIVE;
 		i->counters.became_backup += before != VRRP_BACKUP && i->v.state == VRRP_BACKUP;

@@ -127,7 +127,7 @@ enum vrrp_act {
 enum vrrp_why {
 	VRRP_WHY_NONE,
 	VRRP_WHY_START,
-	VRRP_WHY_TIMEOUT, /* nothing heard for the master-down interval: the old active is suspect */
+	VRRP_WHY_TIMEOUT, /* nothing heard for the master-down interval */
 	VRRP_WHY_PEER_RELEASED, /* priority 0 heard, then the skew time */
 	VRRP_WHY_PREEMPT, /* a router of lower priority was active */
 	VRRP_WHY_HIGHER, /* lost to a higher priority or address */
@@ -137,7 +137,7 @@ enum vrrp_why {
 	VRRP_WHY_HANDOVER,
 	VRRP_WHY_NO_SUCCESSOR, /* released, but nobody came */
 	VRRP_WHY_RESUME,
-	VRRP_WHY_NOBODY, /* nothing heard since the start: nobody was active, so nobody is suspect */
+	VRRP_WHY_NOBODY, /* nothing heard since the start: nobody was active */
 	VRRP_WHY_N,
 };
 /* CamelCase reason: "PeerTimeout", "PeerReleased", ... */
@@ -147,7 +147,9 @@ struct vrrp_out {
 	unsigned int acts; /* enum vrrp_act bits */
 	uint64_t linger_ns; /* for VRRP_ACT_RELEASE */
 	enum vrrp_why why; /* of a change of state, else NONE */
-	struct addr previous; /* who was active before this step: the suspect of VRRP_WHY_TIMEOUT */
+	struct addr previous; /* who was active before this step */
+	/* previous fell silent without a word and was replaced, by us or by another: it may be dead */
+	bool suspect;
 	bool conflict; /* another router claims the role that is ours, or has our source address */
 };
 

@@ -193,6 +193,11 @@ static void on_init(struct vrrp *v, const struct vrrp_conf *conf, const struct v
 
 /* ---- Backup, RFC 9568 s. 6.4.2 ---- */
 
+static bool is_silent(const struct vrrp *v, uint64_t now_ns)
+{
+	return now_ns - v->heard_ns > 2 * v->active_period_ns;
+}
+
 static enum vrrp_why why_expired(const struct vrrp *v, uint64_t now_ns)
 {
 	if (v->heard_zero)
@@ -200,7 +205,7 @@ static enum vrrp_why why_expired(const struct vrrp *v, uint64_t now_ns)
 	if (!addr_is_set(&v->active))
 		return VRRP_WHY_NOBODY;
 	/* A lower router that has itself gone silent is not overruled, it is dead. */
-	if (v->heard_lower && now_ns - v->heard_ns <= 2 * v->active_period_ns)
+	if (v->heard_lower && !is_silent(v, now_ns))
 		return VRRP_WHY_PREEMPT;
 	return VRRP_WHY_TIMEOUT;
 }
@@ -221,6 +226,8 @@ static void on_backup_advert(struct vrrp *v, const struct vrrp_conf *conf,
 		v->heard_lower = false;
 		return;
 	}
+	out->suspect = addr_is_set(&v->active) && !addr_eq(&v->active, &ev->source) &&
+		       !v->heard_zero && is_silent(v, ev->now_ns);
 	if (v->holding) {
 		/* Somebody else serves already: what we kept from before our restart is theirs. */
 		v->holding = false;
@@ -271,6 +278,7 @@ static void on_backup(struct vrrp *v, const struct vrrp_conf *conf, const struct
 			return;
 		enter_active(v, conf, why_expired(v, ev->now_ns), ev->now_ns, out);
 		out->acts |= VRRP_ACT_TAKE;
+		out->suspect = out->why == VRRP_WHY_TIMEOUT;
 		return;
 	case VRRP_EV_ADVERT:
 		on_backup_advert(v, conf, ev, out);

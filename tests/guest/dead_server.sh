@@ -12,6 +12,7 @@ load_ports()
 	cat <<-YAML
 		  - {name: mh, port: 80, healthCheck: {tcpSocket: {}}}
 		  - {name: rr, port: 81, scheduler: rr, healthCheck: {tcpSocket: {}}}
+		  - {name: slow, port: 82, scheduler: rr, healthCheck: {tcpSocket: {}, periodMilliseconds: 10000}}
 		  - {name: udp, port: 53, protocol: UDP, scheduler: rr, healthCheck: {tcpSocket: {port: 80}}}
 	YAML
 }
@@ -67,7 +68,9 @@ load_agents
 expect "settings are not writable" lab_json node02 '.kernel.settings.writable | not'
 
 step "node01, the active one, dies"
-CLIENTS="onnode:node02:$VIP:80 inpod:pod02:$VIP:80 onnode3:node03:$VIP:81 inpod3:pod03:$VIP6:81"
+# No node's checks of "slow" would find that within half a minute: who fell silent is suspect wherever that is heard.
+CLIENTS="onnode:node02:$VIP:80 inpod:pod02:$VIP:80 onnode3:node03:$VIP:81 inpod3:pod03:$VIP6:81
+	slow:node02:$VIP:82 slow3:node03:$VIP:82 slowpod3:pod03:$VIP6:82"
 hold_all node01 node03
 lab_hold udp pod02 $VIP 53 -u -n 6 -i 200
 sleep 3

@@ -26,7 +26,7 @@ struct side {
 	unsigned int n_sent, n_freed;
 	enum vrrp_state state;
 	enum vrrp_why why;
-	struct election_record conflict, peer, checksum;
+	struct election_record conflict, suspect, peer, checksum;
 	struct election_counters counters;
 	unsigned int n_removed, n_stopped, n_pongs, n_roles;
 	struct switchover_order orders[HISTORY];
@@ -63,6 +63,9 @@ static inline void record(struct side *s, const struct election_record *r)
 		s->state = r->state;
 		s->why = r->why;
 		s->n_roles++;
+		return;
+	case ELECTION_SUSPECT:
+		s->suspect = *r;
 		return;
 	case ELECTION_PEER:
 		s->peer = *r;

@@ -21,6 +21,7 @@ static void whole_story(void)
 	assert_int_equal(b.why, VRRP_WHY_TIMEOUT);
 	assert_true(last_order(&b)->suspect);
 	assert_true(addr_eq(&last_order(&b)->source, &a.conf.vrrp.source));
+	assert_true(addr_eq(&b.suspect.source, &a.conf.vrrp.source));
 
 	pair_sh("ip link set va up");
 	if (a.conf.vrrp.family == AF_INET6)

@@ -82,6 +82,53 @@ static void whys_of_a_takeover(void **state)
 	assert_int_equal(g.out.why, VRRP_WHY_TIMEOUT);
 }
 
+/* Who was active, and leaves without a word, is suspect wherever its silence was long enough to be replaced for it. */
+static void suspects(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t priority; /* of who was active */
+		uint64_t
+			next_after_ns; /* its successor speaks so long after its last advert; 0: nobody, the timer ends */
+		uint8_t next; /* the successor's priority */
+		bool zero, want;
+	} cases[] = {
+		{"the timer ends", 200, 0, 0, false, true},
+		{"another takes over", 200, 3 * PERIOD + MS(100), 150, false, true},
+		{"another that is lower than us", 200, 3 * PERIOD + MS(100), 50, false, true},
+		{"a lower one is followed by another", 50, 3 * PERIOD + MS(100), 60, false, true},
+		{"it is preempted", 150, PERIOD, 200, false, false},
+		{"a lower one is preempted by another", 50, PERIOD, 60, false, false},
+		{"it has released", 200, 3 * PERIOD + MS(100), 150, true, false},
+		{"it has released, the timer ends", 200, 0, 0, true, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rig g;
+
+		print_message("  %s\n", cases[i].name);
+		rig_init(&g, 3);
+		bring(&g, VRRP_BACKUP);
+		hear(&g, T0, cases[i].priority, "10.0.0.12", PERIOD);
+		assert_false(g.out.suspect); /* nobody was active */
+		hear(&g, T0 + PERIOD, cases[i].priority, "10.0.0.12", PERIOD);
+		assert_false(g.out.suspect);
+		if (cases[i].zero)
+			hear(&g, T0 + PERIOD, 0, "10.0.0.12", PERIOD);
+		assert_false(g.out.suspect);
+		if (cases[i].next_after_ns)
+			hear(&g, T0 + PERIOD + cases[i].next_after_ns, cases[i].next, "10.0.0.13",
+			     PERIOD);
+		else
+			put(&g, VRRP_EV_TIMER, g.v.deadline_ns);
+		assert_int_equal(g.out.suspect, cases[i].want);
+		assert_true(g.out.previous.bytes[3] == 12);
+		hear(&g, T0 + 9 * PERIOD, 250, "10.0.0.13", PERIOD);
+		assert_false(g.out.suspect);
+	}
+}
+
 static void preemption_waits_for_its_delay(void **state)
 {
 	struct rig g;
@@ -419,6 +466,7 @@ int main(void)
 		cmocka_unit_test(v3_learns_the_active_period_v2_does_not),
 		cmocka_unit_test(skew_after_priority_zero),
 		cmocka_unit_test(whys_of_a_takeover),
+		cmocka_unit_test(suspects),
 		cmocka_unit_test(preemption_waits_for_its_delay),
 		cmocka_unit_test(frozen_agent_waits_before_it_preempts),
 		cmocka_unit_test(adopted_addresses_stay_until_somebody_speaks),
