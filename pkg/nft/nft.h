@@ -6,13 +6,15 @@
  * Rules (SPEC section 4), for ip and likewise ip6:
  *   chain input, filter, input, priority 97 (IPVS answers at 98 and schedules at 99):
  *	meta l4proto . ip daddr . th dport @redirected        meta mark set MARK
- *	ether saddr @peers  meta l4proto . ip daddr . th dport @services   meta mark set MARK
+ *	ether saddr @peers  meta l4proto . ip daddr . th dport @services   meta mark set MARK  meta priority set P
  *   chain prerouting, nat, prerouting, priority -101:
  *	ip daddr . iif @home  -> without IPVS: dnat by map solo, else accept
  *	ether saddr @peers accept
  *	dnat to  meta l4proto . ip daddr . th dport . jhash ip saddr mod 12 map @sticky
  *	dnat to  meta l4proto . ip daddr . th dport . numgen random mod 12 map @slots
  *   chain output, nat, output, priority -101 (IPVS at -99): the two dnat rules
+ *   chain forwarded, filter, output, priority 0 (what IPVS forwards passes it):
+ *	meta priority P  tcp flags & (syn | ack) == syn drop
  *   chain postrouting, nat, postrouting, priority 100 (srcnat):
  *	ct status dnat, (oif != lo or saddr in @vips),
  *	meta l4proto . ct original daddr . th dport @services: snat to ct original daddr map @node

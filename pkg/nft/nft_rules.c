@@ -14,6 +14,8 @@
 #include <linux/netfilter_arp.h>
 
 #define REG_A NFT_REG32_00 /* first field; a result */
+/* skb->priority of what a peer has forwarded: what is marked so is delivered here, where nobody asks for it. */
+#define PEER_PRIORITY 0x76697064u
 #define HASH_SEED 0x76697064u /* fixed, so that a client meets the same server through any node */
 
 static struct nftnl_expr *expr(struct nft_rule_ctx *c, const char *name)
@@ -86,16 +88,21 @@ static void verdict(struct nft_rule_ctx *c, uint32_t v)
 	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, v);
 }
 
-static void set_mark(struct nft_rule_ctx *c)
+static void meta_set(struct nft_rule_ctx *c, uint32_t key, uint32_t value)
 {
 	struct nftnl_expr *imm = expr(c, "immediate"), *meta = expr(c, "meta");
 
 	if (!imm || !meta)
 		return;
 	nftnl_expr_set_u32(imm, NFTNL_EXPR_IMM_DREG, REG_A);
-	nftnl_expr_set_u32(imm, NFTNL_EXPR_IMM_DATA, c->mark);
-	nftnl_expr_set_u32(meta, NFTNL_EXPR_META_KEY, NFT_META_MARK);
+	nftnl_expr_set_u32(imm, NFTNL_EXPR_IMM_DATA, value);
+	nftnl_expr_set_u32(meta, NFTNL_EXPR_META_KEY, key);
 	nftnl_expr_set_u32(meta, NFTNL_EXPR_META_SREG, REG_A);
+}
+
+static void set_mark(struct nft_rule_ctx *c)
+{
+	meta_set(c, NFT_META_MARK, c->mark);
 }
 
 static void counter(struct nft_rule_ctx *c)
@@ -234,6 +241,37 @@ static void from_peer(struct nft_rule_ctx *c)
 	lookup(c, PLAN_SET_SERVICES, false);
 	counter(c);
 	set_mark(c);
+	meta_set(c, NFT_META_PRIORITY, PEER_PRIORITY);
+}
+
+/*
+ * The first segment of a connection that a peer has forwarded, and that IPVS is about to forward once more, by an entry
+ * of its own. Each of two nodes may have chosen the other one, before a move and after it: it would go to and fro until
+ * its TTL ends. meta priority, tcp flags & (syn | ack) == syn
+ */
+static void peer_again(struct nft_rule_ctx *c)
+{
+	uint32_t priority = PEER_PRIORITY;
+	uint8_t tcp = IPPROTO_TCP, syn_ack = 0x12, syn = 0x02, zero = 0;
+	struct nftnl_expr *e;
+
+	meta_load(c, NFT_META_PRIORITY, REG_A);
+	cmp(c, NFT_CMP_EQ, REG_A, &priority, sizeof(priority));
+	meta_load(c, NFT_META_L4PROTO, REG_A);
+	cmp(c, NFT_CMP_EQ, REG_A, &tcp, sizeof(tcp));
+	payload(c, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, REG_A);
+	e = expr(c, "bitwise");
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, REG_A);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, REG_A);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof(syn_ack));
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &syn_ack, sizeof(syn_ack));
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof(zero));
+	cmp(c, NFT_CMP_EQ, REG_A, &syn, sizeof(syn));
+	counter(c);
+	verdict(c, NF_DROP);
 }
 
 static void home_solo(struct nft_rule_ctx *c)
@@ -342,6 +380,7 @@ const struct nft_chain_def nft_chains[] = {
 	{NFT_T_IP, "input", "filter", NF_INET_LOCAL_IN, 97},
 	{NFT_T_IP, "prerouting", "nat", NF_INET_PRE_ROUTING, -101},
 	{NFT_T_IP, "output", "nat", NF_INET_LOCAL_OUT, -101},
+	{NFT_T_IP, "forwarded", "filter", NF_INET_LOCAL_OUT, 0},
 	{NFT_T_IP, "postrouting", "nat", NF_INET_POST_ROUTING, 100},
 	{NFT_T_ARP, "input", "filter", NF_ARP_IN, 0},
 };
@@ -357,6 +396,8 @@ const struct nft_rule_def nft_rules[] = {
 	{NFT_T_IP, "prerouting", "pods", dnat_random},
 	{NFT_T_IP, "output", "this node, with persistence", dnat_sticky},
 	{NFT_T_IP, "output", "this node", dnat_random},
+	{NFT_T_IP, "forwarded", "forwarded by a peer: new connections are not forwarded again",
+	 peer_again},
 	{NFT_T_IP, "postrouting", "translated here, leaving: from the node's address",
 	 snat_leaving},
 	{NFT_T_IP, "postrouting", "translated here, from a VIP: from the node's address",
