@@ -205,6 +205,8 @@ static void on_note(struct control *c, const struct switchover_note *note, uint6
 		v->settled = true;
 		/* the kernel's word of it may still be under way */
 		c->facts_dirty |= CONTROL_FACTS_LINKS;
+		if (!note->active && c->resend)
+			resend_settle(c->resend, now_ns);
 		log_info(note->active ? "Addresses were taken" : "Addresses were given up",
 			 KV_STR("virtualIP", v->name),
 			 KV_STR("took", mono_span_text(note->took_ns, span, sizeof(span))));

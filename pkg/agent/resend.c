@@ -44,6 +44,10 @@ struct resend {
 	uint32_t n_standing; /* the same */
 	struct seen before, now; /* those that stand, of the pass before and of this one */
 
+	struct loop_source *settling;
+	struct sweep strays; /* to this node alone */
+	bool settles_again;
+
 	struct resend_counters counters;
 };
 
@@ -107,6 +111,14 @@ bool resend_wants(const struct ipvs_conn *c, enum resend_role role, const struct
 	else if (is_ended)
 		*ret_flags |= IPVS_CONN_INACTIVE;
 	return true;
+}
+
+bool resend_is_stray(const struct ipvs_conn *c, enum resend_role role, const struct addr *own,
+		     size_t n_own)
+{
+	return role == RESEND_STANDBY && c->protocol == IPPROTO_TCP &&
+	       c->state == IPVS_TCP_SYN_RECV && c->dest.family == c->family &&
+	       !addr_is_among(&c->dest, own, n_own);
 }
 
 uint16_t resend_state(const struct ipvs_conn *c)
@@ -225,7 +237,7 @@ static bool has_gone(const struct resend *r, const struct ipvs_conn *c)
 
 static void tell_end(struct resend *r, struct ipvs_conn *c, uint32_t flags)
 {
-	if (r->ends.fd < 0 && sweep_open(&r->ends, true) < 0)
+	if (r->ends.fd < 0 && sweep_open(&r->ends, IPVS_SYNC_ALL) < 0)
 		return;
 	c->state = IPVS_TCP_TIME_WAIT;
 	sweep_tell(&r->ends, c, flags | IPVS_CONN_INACTIVE, TIME_WAIT_S);
@@ -260,7 +272,7 @@ static int begin_pass(struct resend *r, uint64_t now_ns)
 	r->now = (struct seen){0};
 	seen_begin(&r->now, r->n_standing);
 	r->n_standing = 0;
-	return sweep_begin(&r->sweep, false);
+	return sweep_begin(&r->sweep, IPVS_SYNC_OTHERS);
 }
 
 static void end_pass(struct resend *r)
@@ -311,6 +323,50 @@ static int on_timer(void *user, uint64_t now_ns)
 					 r->began_ns + resend_period_ns(&r->conf, r->cpu_ns)));
 }
 
+/* ---- what no longer is this node's to direct ---- */
+
+static void settle(void *user, struct ipvs_conn *c)
+{
+	struct resend *r = user;
+	enum resend_role role = r->role(r->user, &c->vip, c->protocol, c->vip_port);
+
+	if (!resend_is_stray(c, role, r->conf.own, r->conf.n_own))
+		return;
+	c->state = IPVS_TCP_TIME_WAIT;
+	sweep_tell(&r->strays, c, IPVS_CONN_DROUTE | IPVS_CONN_NOOUTPUT | IPVS_CONN_INACTIVE,
+		   TIME_WAIT_S);
+}
+
+static int on_settle(void *user, uint64_t now_ns)
+{
+	struct resend *r = user;
+	uint64_t cpu0_ns = sweep_cpu_ns();
+	int more = 0;
+
+	if (!r->strays.conns)
+		more = sweep_begin(&r->strays, IPVS_SYNC_SELF);
+	if (more == 0)
+		more = sweep_slice(&r->strays, settle, r);
+	if (more <= 0) {
+		sweep_end(&r->strays);
+		more = r->settles_again;
+		r->settles_again = false;
+	}
+	return more > 0 ? loop_timer_set(r->settling,
+					 now_ns + WALK_SHARE * (sweep_cpu_ns() - cpu0_ns))
+			: 0;
+}
+
+void resend_settle(struct resend *r, uint64_t now_ns)
+{
+	if (r->conf.sync.sync_id == 0)
+		return;
+	if (r->strays.conns)
+		r->settles_again = true;
+	else
+		(void)loop_timer_set(r->settling, now_ns);
+}
+
 int resend_new(struct loop *l, resend_role_fn role, const void *user, struct resend **ret,
 	       struct verr *reterr)
 {
@@ -325,11 +381,14 @@ int resend_new(struct loop *l, resend_role_fn role, const void *user, struct res
 	r->user = user;
 	sweep_init(&r->sweep);
 	sweep_init(&r->ends);
+	sweep_init(&r->strays);
 	if (diag_open(&r->sockets, &err) < 0)
 		log_warning(
 			"TCP sockets cannot be looked up: missed ends of connections stay missed",
 			KV_STR("err", err.msg));
 	rc = loop_add_timer(l, LOOP_PRIO_OUTWARD, on_timer, r, &r->timer);
+	if (rc >= 0)
+		rc = loop_add_timer(l, LOOP_PRIO_NORMAL, on_settle, r, &r->settling);
 	if (rc < 0)
 		return verr_set(reterr, -rc, "resending: timer");
 	*ret = STEAL(r);
@@ -355,8 +414,10 @@ void resend_reconf(struct resend *r, const struct resend_conf *conf)
 		return;
 	r->conf = *conf;
 	end_pass(r);
-	r->sweep.conf = r->ends.conf = conf->sync;
+	sweep_end(&r->strays);
+	r->sweep.conf = r->ends.conf = r->strays.conf = conf->sync;
 	(void)loop_timer_set(r->timer, conf->sync.sync_id ? loop_now_ns(r->loop) : 0);
+	resend_settle(r, loop_now_ns(r->loop));
 }
 
 void resend_hold(struct resend *r, uint64_t until_ns)
@@ -382,6 +443,8 @@ void resend_free(struct resend *r)
 	diag_close(r->sockets);
 	seen_end(&r->before);
 	seen_end(&r->now);
+	sweep_end(&r->strays);
+	loop_source_free(r->settling);
 	loop_source_free(r->timer);
 	free(r);
 }

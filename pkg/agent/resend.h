@@ -70,6 +70,12 @@ int resend_new(struct loop *l, resend_role_fn role, const void *user, struct res
 void resend_reconf(struct resend *r, const struct resend_conf *conf);
 /* Tells nothing before until_ns. */
 void resend_hold(struct resend *r, uint64_t until_ns);
+/*
+ * Addresses have left: connections that this node has directed to another, and that do not stand yet, are its no more.
+ * Their clients begin anew at the next director, which may choose this node, and what it forwards must not meet the old
+ * choice. So this node's own table gets them as ended, which leaves the way of what stands as it is.
+ */
+void resend_settle(struct resend *r, uint64_t now_ns);
 const struct resend_counters *resend_counters(const struct resend *r);
 /* Text of the latest error, "" if there was none. Borrowed. */
 const char *resend_problem(const struct resend *r);
@@ -89,6 +95,9 @@ bool resend_has_just_ended(const struct resend_conf *conf, const struct ipvs_con
  * from others, and is for the node itself, the kernel drops (ip_vs_nat_xmit(), net/netfilter/ipvs/ip_vs_xmit.c).
  */
 uint16_t resend_state(const struct ipvs_conn *c);
+/* One of those that resend_settle looks for. */
+bool resend_is_stray(const struct ipvs_conn *c, enum resend_role role, const struct addr *own,
+		     size_t n_own);
 /* The choice, apart from the walk: true if this node tells of c; then flags for ipvs_sync_message_add. */
 bool resend_wants(const struct ipvs_conn *c, enum resend_role role, const struct addr *own,
 		  size_t n_own, uint32_t *ret_flags);

@@ -74,7 +74,7 @@ static int begin_pass(struct reset *r, uint64_t now_ns)
 	r->fns.pass(r->fns.user, r);
 	if (r->sweep.conf.sync_id == 0 || !r->walks)
 		return 0;
-	rc = sweep_begin(&r->sweep, true);
+	rc = sweep_begin(&r->sweep, IPVS_SYNC_ALL);
 	return rc < 0 ? rc : 1;
 }
 

@@ -47,9 +47,9 @@ void sweep_send(struct sweep *s)
 	begin_message(s);
 }
 
-int sweep_open(struct sweep *s, bool to_self)
+int sweep_open(struct sweep *s, enum ipvs_sync_to who)
 {
-	int fd = ipvs_sync_socket(s->conf.ifname, to_self, &s->problem);
+	int fd = ipvs_sync_socket(s->conf.ifname, who, &s->problem);
 
 	if (fd < 0) {
 		s->n_errors++;
@@ -60,9 +60,9 @@ int sweep_open(struct sweep *s, bool to_self)
 	return 0;
 }
 
-int sweep_begin(struct sweep *s, bool to_self)
+int sweep_begin(struct sweep *s, enum ipvs_sync_to who)
 {
-	int r = sweep_open(s, to_self);
+	int r = sweep_open(s, who);
 
 	if (r < 0)
 		return r;

@@ -30,10 +30,10 @@ struct sweep {
 typedef void (*sweep_fn)(void *user, struct ipvs_conn *c);
 
 void sweep_init(struct sweep *s);
-/* Messages without a walk, with s->conf. to_self: this node's own backup daemon hears them too. 0 or -errno. */
-int sweep_open(struct sweep *s, bool to_self);
+/* Messages without a walk, with s->conf. 0 or -errno. */
+int sweep_open(struct sweep *s, enum ipvs_sync_to who);
 /* The same, and begins a walk. */
-int sweep_begin(struct sweep *s, bool to_self);
+int sweep_begin(struct sweep *s, enum ipvs_sync_to who);
 /* Goes on, and sends what was told: 1: there is more; 0: the table is done; -errno. */
 int sweep_slice(struct sweep *s, sweep_fn fn, void *user);
 /* Adds a connection to the message, which is sent when it is full. timeout_s: what the others give it. */

@@ -122,9 +122,13 @@ void ipvs_sync_message_init(struct ipvs_sync_message *m, uint8_t sync_id, size_t
  * only where it has none. */
 bool ipvs_sync_message_add(struct ipvs_sync_message *m, const struct ipvs_conn *c, uint32_t flags,
 			   uint32_t fwmark, uint32_t timeout_s);
-/* A non-blocking UDP socket for 224.0.0.81:8848 out of ifname, TTL 1. to_self: this node's own
- * backup daemon hears it too. fd or -errno. */
-int ipvs_sync_socket(const char *ifname, bool to_self, struct verr *reterr);
+enum ipvs_sync_to {
+	IPVS_SYNC_OTHERS,
+	IPVS_SYNC_ALL, /* this node's own backup daemon hears it too */
+	IPVS_SYNC_SELF, /* it alone does: TTL 0 */
+};
+/* A non-blocking UDP socket for 224.0.0.81:8848 out of ifname, TTL 1. fd or -errno. */
+int ipvs_sync_socket(const char *ifname, enum ipvs_sync_to who, struct verr *reterr);
 
 /* The settings directory (--ipvs-sysctl-dir). Each value is read or written as text, several
  * numbers with one blank between; 0 or -errno. */

@@ -65,7 +65,7 @@ bool ipvs_sync_message_add(struct ipvs_sync_message *m, const struct ipvs_conn *
 	return true;
 }
 
-int ipvs_sync_socket(const char *ifname, bool to_self, struct verr *reterr)
+int ipvs_sync_socket(const char *ifname, enum ipvs_sync_to who, struct verr *reterr)
 {
 	AUTO(fd_close_p) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unsigned int ifindex = if_nametoindex(ifname);
@@ -73,7 +73,7 @@ int ipvs_sync_socket(const char *ifname, bool to_self, struct verr *reterr)
 	struct sockaddr_in to = {.sin_family = AF_INET,
 				 .sin_port = htons(IPVS_SYNC_PORT),
 				 .sin_addr.s_addr = htonl(SYNC_GROUP)};
-	int ttl = 1, loop = to_self;
+	int ttl = who != IPVS_SYNC_SELF, loop = who != IPVS_SYNC_OTHERS;
 
 	if (fd < 0)
 		return verr_errno(reterr, errno, "socket");

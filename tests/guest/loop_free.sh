@@ -118,6 +118,57 @@ for c in client client2; do
 	done
 done
 
+# Each of two nodes may have chosen the other one for a new connection: the first director, whose choice did not hear of
+# it, and the next one, whom the client asks again.
+step "node02 has chosen node01 for some"
+again()
+{
+	lab_in node02 nft list chain ip vipd forwarded | sed -n 's/.* counter packets \([0-9]*\) .*/\1/p'
+}
+ip -n client address add 10.51.0.0/24 dev lo
+for n in $NODES; do
+	ip -n "$n" route add 10.51.0.0/24 via 192.168.44.200
+done
+range=$(lab_in client cat /proc/sys/net/ipv4/ip_local_port_range)
+lab_in client sh -c 'echo 10000 10000 >/proc/sys/net/ipv4/ip_local_port_range'
+expect "told" lab_in node01 "$LAB_TOP/build/guest/t_sync" tell eth0 1 $VIP 192.168.44.51 8 SYN_RECV
+sleep 1
+for i in 1 2 3 4 5 6 7 8; do
+	ip -n client route replace $VIP/32 dev eth0 src 10.51.0.$i
+	lab_in client ask -n 1 -t 200 $VIP 80 >"$LAB/again.$i" || true
+done
+ip -n client route del $VIP/32
+lab_in client sh -c "echo $range >/proc/sys/net/ipv4/ip_local_port_range"
+note "$(cat "$LAB"/again.* | sort | uniq -c | tr '\n' ';') stopped at node02: $(again)"
+expect "some came to node02" [ "$(again)" -gt 0 ]
+expect "and no further" [ "$(forwarded twice)" = 0 ]
+
+step "a move after the first packets, which their servers have not seen"
+lab_in sw nft -f - <<-NFT
+	table netdev lose {
+		chain syns {
+			type filter hook ingress device e-node01 priority -1;
+			ip daddr $VIP ip ttl 63 tcp flags syn counter drop
+		}
+	}
+NFT
+asked=
+for i in 1 2 3 4 5 6 7 8; do
+	nsexec client ask -n 1 -t 30000 $VIP 80 >"$LAB/again.$i" &
+	asked="$asked $!"
+done
+sleep 0.5
+load_manifests 100 200 98
+within 30 load_active node02 || fail "node02 did not become active"
+lost=$(lab_in sw nft list table netdev lose | sed -n 's/.* counter packets \([0-9]*\) .*/\1/p')
+lab_in sw nft delete table netdev lose
+# shellcheck disable=SC2086 # process numbers
+wait $asked || true
+note "$lost lost; $(cat "$LAB"/again.* | sort | uniq -c | tr '\n' ';')"
+expect "some were" [ "$lost" -gt 0 ]
+expect_not "all are answered" grep -v 'failed=0' "$LAB"/again.*
+expect "none was forwarded twice" [ "$(forwarded twice)" = 0 ]
+
 step "role changes at random"
 for c in client client2 pod01 node02; do
 	lab_watch "new-$c" $c $VIP 80 -i "$(number 400 20)" -t 20000

@@ -8,8 +8,8 @@
  *	t_sync agent IFNAME SYNC_ID [PASSES/]SECONDS[@SHARE] VIP active|standby OWN...
  *							resends for so long, or until it has walked through the table so
  *							often, with one part in SHARE of a core; then prints its counters
- *	t_sync tell IFNAME SYNC_ID VIP DEST N [CLOSE_WAIT]	tells N connections to port 80 that do not exist: each DEST has
- *							clients of its own
+ *	t_sync tell IFNAME SYNC_ID VIP DEST N [STATE]		tells N connections to port 80 that do not exist, established or
+ *							in state CLOSE_WAIT or SYN_RECV: each DEST has clients of its own
  * lane: beside
  */
 #include <arpa/inet.h>
@@ -397,7 +397,7 @@ static void check_backup(struct lab *l, const char *client, const char *vip, con
 	if (ipvs_sync_start(i, false, &sync, &err) < 0)
 		fail_msg("%s", err.msg);
 	ns_enter(l->peer);
-	fd = ipvs_sync_socket("eth0", false, &err);
+	fd = ipvs_sync_socket("eth0", IPVS_SYNC_OTHERS, &err);
 	if (fd < 0)
 		fail_msg("%s", err.msg);
 	assert_true(resend_wants(&c, RESEND_ACTIVE, NULL, 0, &flags));
@@ -515,19 +515,23 @@ static int run_agent(char **argv)
 	return rc == 0 ? 0 : 1;
 }
 
-static int run_tell(char **argv, bool is_closing)
+static int run_tell(char **argv)
 {
+	bool stands = !argv[6];
 	struct ipvs_conn c = {.family = AF_INET,
 			      .protocol = IPPROTO_TCP,
-			      .state = is_closing ? IPVS_TCP_CLOSE_WAIT : IPVS_TCP_ESTABLISHED,
+			      .state = IPVS_TCP_ESTABLISHED,
 			      .vip_port = 80,
 			      .dest_port = 80};
 	uint8_t sync_id = (uint8_t)atoi(argv[2]);
-	int n = atoi(argv[5]), fd = ipvs_sync_socket(argv[1], false, NULL);
+	int n = atoi(argv[5]), fd = ipvs_sync_socket(argv[1], IPVS_SYNC_OTHERS, NULL);
 	struct ipvs_sync_message m;
 
 	if (fd < 0 || addr_parse(argv[3], &c.vip) < 0 || addr_parse(argv[4], &c.dest) < 0)
 		return 1;
+	if (!stands)
+		c.state =
+			strcmp(argv[6], "SYN_RECV") == 0 ? IPVS_TCP_SYN_RECV : IPVS_TCP_CLOSE_WAIT;
 	ipvs_sync_message_init(&m, sync_id, 1472);
 	for (int k = 0; k < n; k++) {
 		uint8_t client[4] = {10, c.dest.bytes[3], (uint8_t)(k / 250 % 250),
@@ -535,7 +539,7 @@ static int run_tell(char **argv, bool is_closing)
 
 		c.client = addr_from_bytes(AF_INET, client);
 		c.client_port = (uint16_t)(10000 + k / 62500);
-		if (ipvs_sync_message_add(&m, &c, IPVS_CONN_DROUTE, 0, is_closing ? 60 : 3600))
+		if (ipvs_sync_message_add(&m, &c, IPVS_CONN_DROUTE, 0, stands ? 3600 : 60))
 			continue;
 		if (send(fd, m.bytes, m.len, 0) != (ssize_t)m.len)
 			return 1;
@@ -562,10 +566,8 @@ int main(int argc, char **argv)
 
 	if (argc >= 7 && strcmp(argv[1], "agent") == 0)
 		return run_agent(argv + 1);
-	if (argc == 7 && strcmp(argv[1], "tell") == 0)
-		return run_tell(argv + 1, false);
-	if (argc == 8 && strcmp(argv[1], "tell") == 0 && strcmp(argv[7], "CLOSE_WAIT") == 0)
-		return run_tell(argv + 1, true);
+	if ((argc == 7 || argc == 8) && strcmp(argv[1], "tell") == 0)
+		return run_tell(argv + 1);
 	if (unshare(CLONE_NEWNET) < 0) {
 		fprintf(stderr, "skipped: a network namespace needs root\n");
 		return SKIP;

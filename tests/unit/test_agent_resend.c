@@ -95,6 +95,40 @@ static void test_wants(void **state)
 	}
 }
 
+static void test_stray(void **state)
+{
+	static const struct {
+		const char *name;
+		enum resend_role role;
+		const char *dest;
+		uint8_t protocol;
+		uint16_t state;
+		bool want;
+	} cases[] = {
+		{"directed here once", RESEND_STANDBY, "10.0.0.2", IPPROTO_TCP, IPVS_TCP_SYN_RECV,
+		 true},
+		{"directed here", RESEND_ACTIVE, "10.0.0.2", IPPROTO_TCP, IPVS_TCP_SYN_RECV, false},
+		{"served here", RESEND_STANDBY, "10.0.0.1", IPPROTO_TCP, IPVS_TCP_SYN_RECV, false},
+		{"it stands", RESEND_STANDBY, "10.0.0.2", IPPROTO_TCP, IPVS_TCP_ESTABLISHED, false},
+		{"UDP", RESEND_STANDBY, "10.0.0.2", IPPROTO_UDP, 0, false},
+		{"somebody else's", RESEND_FOREIGN, "10.0.0.2", IPPROTO_TCP, IPVS_TCP_SYN_RECV,
+		 false},
+	};
+	const struct addr own = ip("10.0.0.1");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct ipvs_conn c = {.family = AF_INET,
+					    .protocol = cases[i].protocol,
+					    .state = cases[i].state,
+					    .dest = ip(cases[i].dest),
+					    .client_port = 40000};
+
+		if (resend_is_stray(&c, cases[i].role, &own, 1) != cases[i].want)
+			fail_msg("%s", cases[i].name);
+	}
+}
+
 static void test_state(void **state)
 {
 	static const struct {
@@ -195,9 +229,8 @@ static void test_ended(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_wants),
-		cmocka_unit_test(test_state),
-		cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_wants), cmocka_unit_test(test_stray),
+		cmocka_unit_test(test_state), cmocka_unit_test(test_pace),
 		cmocka_unit_test(test_ended),
 	};
 
