@@ -131,8 +131,14 @@ for n in $NODES; do
 done
 range=$(lab_in client cat /proc/sys/net/ipv4/ip_local_port_range)
 lab_in client sh -c 'echo 10000 10000 >/proc/sys/net/ipv4/ip_local_port_range'
-expect "told" lab_in node01 "$LAB_TOP/build/guest/t_sync" tell eth0 1 $VIP 192.168.44.51 8 SYN_RECV
-sleep 1
+# What it has once more looked for after its addresses had left is gone: not before that is over.
+chosen()
+{
+	lab_in node01 "$LAB_TOP/build/guest/t_sync" tell eth0 1 $VIP 192.168.44.51 8 SYN_RECV
+	sleep 2
+	[ "$(lab_in node02 ipvsadm -Lnc | grep -c 'SYN_RECV *10\.51\.')" = 8 ]
+}
+wait_for 40 "it has" chosen
 for i in 1 2 3 4 5 6 7 8; do
 	ip -n client route replace $VIP/32 dev eth0 src 10.51.0.$i
 	lab_in client ask -n 1 -t 200 $VIP 80 >"$LAB/again.$i" || true
