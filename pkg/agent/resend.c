@@ -235,12 +235,18 @@ static bool has_gone(const struct resend *r, const struct ipvs_conn *c)
 	return vip != DIAG_CONNECTED && (own == DIAG_LISTENS || vip == DIAG_LISTENS);
 }
 
-static void tell_end(struct resend *r, struct ipvs_conn *c, uint32_t flags)
+/* As one that ends now. */
+static void tell_as_ended(struct sweep *s, struct ipvs_conn *c)
+{
+	c->state = IPVS_TCP_TIME_WAIT;
+	sweep_tell(s, c, IPVS_CONN_DROUTE | IPVS_CONN_NOOUTPUT | IPVS_CONN_INACTIVE, TIME_WAIT_S);
+}
+
+static void tell_end(struct resend *r, struct ipvs_conn *c)
 {
 	if (r->ends.fd < 0 && sweep_open(&r->ends, IPVS_SYNC_ALL) < 0)
 		return;
-	c->state = IPVS_TCP_TIME_WAIT;
-	sweep_tell(&r->ends, c, flags | IPVS_CONN_INACTIVE, TIME_WAIT_S);
+	tell_as_ended(&r->ends, c);
 	r->counters.ended++;
 }
 
@@ -255,7 +261,7 @@ static void tell(void *user, struct ipvs_conn *c)
 	if (!resend_wants(c, role, r->conf.own, r->conf.n_own, &flags) || !is_due(r, c, flags))
 		return;
 	if (!(flags & (IPVS_CONN_TEMPLATE | IPVS_CONN_INACTIVE)) && has_gone(r, c)) {
-		tell_end(r, c, flags);
+		tell_end(r, c);
 		return;
 	}
 	c->state = resend_state(c);
@@ -330,11 +336,8 @@ static void settle(void *user, struct ipvs_conn *c)
 	struct resend *r = user;
 	enum resend_role role = r->role(r->user, &c->vip, c->protocol, c->vip_port);
 
-	if (!resend_is_stray(c, role, r->conf.own, r->conf.n_own))
-		return;
-	c->state = IPVS_TCP_TIME_WAIT;
-	sweep_tell(&r->strays, c, IPVS_CONN_DROUTE | IPVS_CONN_NOOUTPUT | IPVS_CONN_INACTIVE,
-		   TIME_WAIT_S);
+	if (resend_is_stray(c, role, r->conf.own, r->conf.n_own))
+		tell_as_ended(&r->strays, c);
 }
 
 static int on_settle(void *user, uint64_t now_ns)

@@ -64,6 +64,22 @@ static void cmp(struct nft_rule_ctx *c, uint32_t op, uint32_t reg, const void *d
 	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, len);
 }
 
+/* Of what is in REG_A the bits of the mask, which has len bytes, 4 at most. */
+static void mask_bits(struct nft_rule_ctx *c, const void *mask, uint32_t len)
+{
+	const uint8_t zero[4] = {0};
+	struct nftnl_expr *e = expr(c, "bitwise");
+
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, REG_A);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, REG_A);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, len);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, len);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, len);
+}
+
 /* A membership test, or with `result` a map's value into REG_A. */
 static void lookup(struct nft_rule_ctx *c, enum plan_set s, bool result)
 {
@@ -191,18 +207,9 @@ static void match_peer(struct nft_rule_ctx *c)
 static void match_translated(struct nft_rule_ctx *c)
 {
 	uint32_t mask = IPS_DST_NAT, zero = 0;
-	struct nftnl_expr *e;
 
 	ct_load(c, NFT_CT_STATUS, false, REG_A);
-	e = expr(c, "bitwise");
-	if (!e)
-		return;
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, REG_A);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, REG_A);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof(mask));
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &mask, sizeof(mask));
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof(zero));
+	mask_bits(c, &mask, sizeof(mask));
 	cmp(c, NFT_CMP_NEQ, REG_A, &zero, sizeof(zero));
 }
 
@@ -252,23 +259,14 @@ static void from_peer(struct nft_rule_ctx *c)
 static void peer_again(struct nft_rule_ctx *c)
 {
 	uint32_t priority = PEER_PRIORITY;
-	uint8_t tcp = IPPROTO_TCP, syn_ack = 0x12, syn = 0x02, zero = 0;
-	struct nftnl_expr *e;
+	uint8_t tcp = IPPROTO_TCP, syn_ack = 0x12, syn = 0x02;
 
 	meta_load(c, NFT_META_PRIORITY, REG_A);
 	cmp(c, NFT_CMP_EQ, REG_A, &priority, sizeof(priority));
 	meta_load(c, NFT_META_L4PROTO, REG_A);
 	cmp(c, NFT_CMP_EQ, REG_A, &tcp, sizeof(tcp));
 	payload(c, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, REG_A);
-	e = expr(c, "bitwise");
-	if (!e)
-		return;
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, REG_A);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, REG_A);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof(syn_ack));
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &syn_ack, sizeof(syn_ack));
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof(zero));
+	mask_bits(c, &syn_ack, sizeof(syn_ack));
 	cmp(c, NFT_CMP_EQ, REG_A, &syn, sizeof(syn));
 	counter(c);
 	verdict(c, NF_DROP);
