@@ -121,9 +121,13 @@ done
 # Each of two nodes may have chosen the other one for a new connection: the first director, whose choice did not hear of
 # it, and the next one, whom the client asks again.
 step "node02 has chosen node01 for some"
+packets()
+{
+	sed -n 's/.* counter packets \([0-9]*\) .*/\1/p'
+}
 again()
 {
-	lab_in node02 nft list chain ip vipd forwarded | sed -n 's/.* counter packets \([0-9]*\) .*/\1/p'
+	lab_in node02 nft list chain ip vipd forwarded | packets
 }
 ip -n client address add 10.51.0.0/24 dev lo
 for n in $NODES; do
@@ -166,7 +170,7 @@ done
 sleep 0.5
 load_manifests 100 200 98
 within 30 load_active node02 || fail "node02 did not become active"
-lost=$(lab_in sw nft list table netdev lose | sed -n 's/.* counter packets \([0-9]*\) .*/\1/p')
+lost=$(lab_in sw nft list table netdev lose | packets)
 lab_in sw nft delete table netdev lose
 # shellcheck disable=SC2086 # process numbers
 wait $asked || true

@@ -21,8 +21,6 @@
 
 #include "ipvs_rig.h"
 
-#define SKIP 77
-
 static struct plan_service service(const char *addr, uint8_t protocol, uint16_t port,
 				   const char *scheduler)
 {
@@ -618,17 +616,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_mh_picks_alike, fresh, done),
 		cmocka_unit_test_setup_teardown(test_batch_with_a_bad_operation, fresh, done),
 	};
-	struct ipvs *i = NULL;
-	struct verr err = {0};
 
-	if (unshare(CLONE_NEWNET) < 0) {
-		fprintf(stderr, "skipped: a network namespace needs root\n");
+	if (!enter_lab())
 		return SKIP;
-	}
-	if (ipvs_open(&i, &err) < 0) {
-		fprintf(stderr, "skipped: %s\n", err.msg);
-		return SKIP;
-	}
-	ipvs_close(i);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,6 @@
 #include "agent/resend.h"
 #include "ipvs_rig.h"
 
-#define SKIP 77
 #define SYNC_ID 42
 #define MARK 0x76000a0bu
 #define ANSWER_MS 15000 /* the kernel's daemon waits up to 2 s, and the guest may be slow */
@@ -561,21 +560,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_backup_learns, lab_up, lab_down),
 		cmocka_unit_test_setup_teardown(test_backup_learns_v6, lab_up, lab_down),
 	};
-	struct ipvs *i = NULL;
-	struct verr err = {0};
 
 	if (argc >= 7 && strcmp(argv[1], "agent") == 0)
 		return run_agent(argv + 1);
 	if ((argc == 7 || argc == 8) && strcmp(argv[1], "tell") == 0)
 		return run_tell(argv + 1);
-	if (unshare(CLONE_NEWNET) < 0) {
-		fprintf(stderr, "skipped: a network namespace needs root\n");
+	if (!enter_lab())
 		return SKIP;
-	}
-	if (ipvs_open(&i, &err) < 0) {
-		fprintf(stderr, "skipped: %s\n", err.msg);
-		return SKIP;
-	}
-	ipvs_close(i);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
